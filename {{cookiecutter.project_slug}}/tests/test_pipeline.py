@@ -1,0 +1,24 @@
+"""The whole pipeline on the raw data at hand. A smoke test: it does not count as coverage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from {{ cookiecutter.package_name }}.cli import main
+
+pytestmark = pytest.mark.no_cover
+
+
+def files(root: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+
+
+def test_the_pipeline_runs_and_a_second_run_changes_nothing(sample, capsys):
+    assert main([]) == 0
+    assert "AirportScores(min_flights=10)" in capsys.readouterr().out
+    written = files(sample.parent)
+    assert main([]) == 0
+    assert files(sample.parent) == written
+    assert main(["status", "--check"]) == 0

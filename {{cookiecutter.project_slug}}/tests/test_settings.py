@@ -1,0 +1,35 @@
+"""What the environment may say."""
+
+from __future__ import annotations
+
+import pytest
+
+from {{ cookiecutter.package_name }} import settings
+
+
+def test_a_relative_root_lies_in_the_project_wherever_one_works(monkeypatch, tmp_path):
+    monkeypatch.setenv("DATA_ROOT", "elsewhere")
+    monkeypatch.delenv("RAW_ROOT")
+    monkeypatch.chdir(tmp_path)
+    assert settings.load().data_root == str(settings.PROJECT / "elsewhere")
+    assert settings.load().raw_root == str(settings.PROJECT / "elsewhere" / "raw")
+
+
+def test_all_wrong_values_are_named_at_once(monkeypatch):
+    monkeypatch.setenv("DATA_ROOT", " ")
+    monkeypatch.setenv("RAW_ROOT", __file__)
+    monkeypatch.setenv("LUIGI_SCHEDULER_URL", "localhost:8082")
+    monkeypatch.setenv("LOG_LEVEL", "LOUD")
+    with pytest.raises(settings.SettingsError) as error:
+        settings.load()
+    for fault in ("DATA_ROOT is empty", "RAW_ROOT is", "LUIGI_SCHEDULER_URL is", "LOG_LEVEL is"):
+        assert fault in str(error.value)
+
+
+def test_a_root_that_cannot_be_opened_is_refused_and_a_password_is_not_shown(monkeypatch):
+    monkeypatch.setenv("DATA_ROOT", "nowhere://bucket")
+    monkeypatch.setenv("RAW_ROOT", "sftp://me:hunter2@host/data")
+    with pytest.raises(settings.SettingsError, match="nowhere") as error:
+        settings.load()
+    assert "RAW_ROOT holds a password" in str(error.value)
+    assert "hunter2" not in str(error.value)

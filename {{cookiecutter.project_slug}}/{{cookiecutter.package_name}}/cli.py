@@ -1,0 +1,238 @@
+"""READ. The commands: `python -m PACKAGE run` and `status`. A failure is one sentence."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import Any
+
+import click
+import luigi
+
+from . import settings
+from .compose import ComposeError
+from .compose.build import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    MISSING,
+    MISUSED,
+    build,
+    force,
+    quiet_luigi,
+    sentence,
+)
+from .compose.describe import absence, describe, results
+from .compose.graph import is_external, label, outputs, walk
+
+PACKAGE = str(__package__)
+SHOWN = 10  # rows of a result
+
+
+class DefaultsToRun(click.Group):
+    """`python -m PACKAGE --parameter value` means `run Pipeline --parameter value`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] != "--help"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+class TaskCommand(click.Command):
+    """A command that takes the parameters of all tasks as options too."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        options: dict[str, click.Option] = {}
+        for task_class in _task_classes().values():
+            for name, param in task_class.get_params():
+                is_flag = isinstance(param, luigi.BoolParameter)  # its value may be left out
+                value: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if is_flag else {}
+                names = [f"--{name.replace('_', '-')}", f"param_{name}"]
+                options.setdefault(name, click.Option(names, help=param.description, **value))
+        return [*super().get_params(ctx), *options.values()]
+
+
+@click.group(cls=DefaultsToRun)
+def cli() -> None:
+    """Run the pipeline (what happens without a command), or ask what is complete."""
+
+
+@cli.command(cls=TaskCommand)
+@click.argument("task", default="Pipeline")
+@click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
+@click.option("--workers", type=click.IntRange(1), default=1, help="How many tasks run at once.")
+@click.option("--force", "again", metavar="TASK", multiple=True, help="Run it and what needs it.")
+def run(task: str, dry_run: bool, workers: int, again: tuple[str, ...], **given: str | None) -> int:
+    """Build TASK (Pipeline unless it is named) and all that it needs."""
+    began = time.monotonic()
+    graph = list(walk(_make_task(task, given)))
+    force(graph, {_task_class(name) for name in again})
+    todo = [t for t, _ in graph if t.output() and not t.complete()]
+    absent = [t for t in todo if is_external(t)]
+    tasks = [t for t in todo if not is_external(t)]
+    status = MISSING if absent else DONE
+    if tasks and not dry_run:
+        status = build(graph[-1][0], workers, settings.load().luigi_scheduler_url)
+    for each in absent:
+        _warn(absence(each))
+    if dry_run:
+        for each in tasks:
+            click.echo(f"would run  {label(each)}")
+        return status
+    ran = sum(t.complete() for t in tasks)
+    counts = f"{ran} ran, {sum(bool(t.output()) for t, _ in graph) - len(todo)} were complete"
+    left = f", {len(todo) - ran} did not run" if len(todo) > ran else ""
+    click.echo(f"{counts}{left}; {time.monotonic() - began:.1f} s")
+    for each in results(graph):
+        _show(each)
+    return status
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="A list of objects, one for each task.")
+@click.option("--check", is_flag=True, help="Exit status 1 when something is not complete.")
+def status(as_json: bool, check: bool) -> int:
+    """Show every task: complete or not, how much it wrote, how old that is, and its salt."""
+    tasks = [t for t, _ in walk(_make_task("Pipeline", {}))]
+    known = [describe(task) for task in tasks]
+    if as_json:
+        click.echo(json.dumps(known, indent=1, ensure_ascii=False))
+    else:
+        rows = [
+            (
+                label(task),
+                "complete" if about["complete"] else "missing" if is_external(task) else "to run",
+                "" if about["rows"] is None else f"{about['rows']:,}",
+                "" if about["bytes"] is None else _size(about["bytes"]),
+                "" if about["created"] is None else _age(about["created"]),
+                about["salt"],
+            )
+            for task, about in zip(tasks, known, strict=True)
+        ]
+        click.echo(_table(("task", "state", "rows", "size", "age", "salt"), rows))
+    return FAILED if check and not all(about["complete"] for about in known) else DONE
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process unless it is given); the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name in any script, on any terminal
+    try:
+        logging.basicConfig(level=settings.load().log_level, format="%(name)s: %(message)s")
+        quiet_luigi()
+        return int(cli.main(arguments, f"python -m {PACKAGE}", standalone_mode=False) or DONE)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except settings.SettingsError as error:
+        return _warn(str(error), MISUSED)
+    except (ComposeError, OSError) as error:
+        return _warn(sentence(error), FAILED)
+    except (click.Abort, KeyboardInterrupt):
+        return _warn("interrupted; what was complete still is", INTERRUPTED)
+
+
+def _task_classes() -> dict[str, type[luigi.Task]]:
+    """The tasks of the package's `tasks` module, by family."""
+    try:
+        names = vars(import_module(".tasks", PACKAGE))
+    except Exception as error:
+        logging.getLogger(__name__).debug("The traceback:", exc_info=True)
+        cause = error.__cause__ if isinstance(error.__cause__, ComposeError) else error
+        raise click.UsageError(f"The tasks cannot be imported: {sentence(cause)}") from error
+    return {
+        value.get_task_family(): value
+        for value in names.values()
+        if isinstance(value, type)
+        and issubclass(value, luigi.Task)
+        and value.__module__.startswith(f"{PACKAGE}.")
+        and not value.__module__.startswith(f"{PACKAGE}.compose.")
+    }
+
+
+def _task_class(name: str) -> type[luigi.Task]:
+    classes = _task_classes()
+    if name not in classes:
+        raise click.UsageError(f"There is no task {name!r}; there are {', '.join(classes)}.")
+    return classes[name]
+
+
+def _make_task(name: str, given: dict[str, str | None]) -> luigi.Task:
+    """The task with the parameters that were given; UsageError names all that are wrong."""
+    task_class = _task_class(name)
+    params = dict(task_class.get_params())
+    values: dict[str, Any] = {}
+    faults = []
+    for option, text in given.items():
+        param = option.removeprefix("param_")
+        if text is None:
+            continue
+        if param not in params:
+            takes = ", ".join(params) or "none"
+            faults.append(f"{name} has no parameter {param!r}; it has {takes}")
+            continue
+        try:
+            values[param] = params[param].parse(text)
+        except Exception as error:
+            kind = type(params[param]).__name__
+            faults.append(f"{param} is {text!r}, which is no {kind}: {error}")
+    for param, declared in params.items():
+        if given.get(f"param_{param}") is None and not declared.has_task_value(name, param):
+            faults.append(f"{name} needs --{param.replace('_', '-')}")
+    if faults:
+        raise click.UsageError("; ".join(faults))
+    return task_class(**values)
+
+
+def _show(task: luigi.Task) -> None:
+    """Print the first rows of a complete dataset, as read back from its files."""
+    if task.complete():
+        about, head = describe(task), outputs(task)[0].head(SHOWN)
+        shown = f"the first {SHOWN} of " if about["rows"] > SHOWN else ""
+        click.echo(f"\n{label(task)}: {shown}{about['rows']:,} rows in {about['path']}")
+        click.echo(_table(head.column_names, [tuple(row.values()) for row in head.to_pylist()]))
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[Any]], width: int = 80) -> str:
+    """Columns of text, numbers to the right; the widest column is cut to fit the width."""
+    columns = [[_cell(value) for value in column] for column in zip(header, *rows, strict=True)]
+    right = [all(re.match(r"-?[\d.,]*( \w+)?$", text) for text in column[1:]) for column in columns]
+    sizes = [max(map(len, column)) for column in columns]
+    widest = sizes.index(max(sizes))
+    sizes[widest] = max(8, sizes[widest] - max(0, sum(sizes) + 2 * len(sizes) - 2 - width))
+    for column, size, number in zip(columns, sizes, right, strict=True):
+        column[:] = [(text[:size].rjust if number else text[:size].ljust)(size) for text in column]
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.0f} TB"
+
+
+def _age(created: str) -> str:
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds()
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def _warn(message: str, status: int = DONE) -> int:
+    click.echo(message, err=True)
+    return status

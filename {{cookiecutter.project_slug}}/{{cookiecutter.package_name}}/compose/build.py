@@ -1,0 +1,125 @@
+"""READ. Running a graph with Luigi, so that what it reports can be trusted."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import luigi
+from luigi.execution_summary import LuigiStatusCode
+
+from .errors import ComposeError
+from .files import FileTarget
+from .graph import flat, is_external, label, outputs
+from .targets import BaseDaskTarget
+
+DONE, FAILED, MISUSED, MISSING, INTERRUPTED = 0, 1, 2, 3, 130  # exit statuses
+_STATUS = {
+    LuigiStatusCode.SUCCESS: DONE,
+    LuigiStatusCode.SUCCESS_WITH_RETRY: DONE,
+    LuigiStatusCode.MISSING_EXT: MISSING,
+}
+
+
+def build(root: luigi.Task, workers: int, scheduler_url: str) -> int:
+    """Run `root` and all that it needs; the exit status. Announces each task on standard error."""
+    config = luigi.configuration.get_config()
+    config.set("worker", "check_complete_on_run", "true")  # a run() that writes nothing fails
+    config.set("worker", "task_process_context", f"{__name__}.Announced")
+    config.set("core", "no_configure_logging", "true")
+    luigi.Task.event_handler(luigi.Event.PROCESS_FAILURE)(_announce_failure)
+    luigi.Task.event_handler(luigi.Event.TIMEOUT)(_announce_failure)
+    options = {"scheduler_url": scheduler_url} if scheduler_url else {"local_scheduler": True}
+    result: Any = luigi.build([root], workers=workers, detailed_summary=True, **options)
+    return _STATUS.get(result.status, FAILED)
+
+
+class Announced:
+    """What Luigi enters around each task, in whatever process runs it."""
+
+    def __init__(self, process: Any) -> None:
+        self.began = time.monotonic()
+
+    def __enter__(self) -> None:
+        quiet_luigi()
+        luigi.Task.event_handler(luigi.Event.SUCCESS)(_announce_success)
+        luigi.Task.event_handler(luigi.Event.FAILURE)(_announce_failure)
+
+    def __exit__(self, *error: object) -> None:
+        sys.stderr.flush()
+
+
+def quiet_luigi() -> None:
+    """Luigi's own log only where LOG_LEVEL asks for it: failures are announced once, here."""
+    level = os.environ.get("LOG_LEVEL", "WARNING")
+    wanted = level if level in ("DEBUG", "INFO", "NOTSET") else "CRITICAL"
+    logging.getLogger("luigi-interface").setLevel(wanted)
+
+
+def sentence(error: object) -> str:
+    """What went wrong; for an error that is not ours, with the user's line that raised it."""
+    if not isinstance(error, BaseException) or isinstance(error, ComposeError | OSError):
+        return str(error)
+    package = Path(__file__).parents[1]
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(package)
+        and not Path(frame.filename).is_relative_to(package / "compose")
+    ]
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def force(graph: Iterable[tuple[luigi.Task, Any]], again: set[type[luigi.Task]]) -> None:
+    """Make the tasks of these classes, and all that depend on them, run again.
+
+    What they wrote stays complete for readers until its successor is committed. Raises
+    ComposeError for external data, or an output of which nobody can tell when it was written.
+    """
+    forced: set[luigi.Task] = set()
+    for task, requires in graph:
+        if type(task) in again or any(required in forced for required in flat(requires)):
+            if is_external(task):
+                raise ComposeError(f"{task} is external data; only others can make it again")
+            forced.add(task)
+            if targets := outputs(task):
+                states = [_state(target) for target in targets]
+                vars(task).update(forced=True, complete=partial(_written_since, task, states))
+
+
+def _written_since(task: luigi.Task, before: list[Any]) -> bool:
+    targets = outputs(task)
+    return all(
+        target.exists() and _state(target) != state
+        for target, state in zip(targets, before, strict=True)
+    )
+
+
+def _state(target: Any) -> Any:
+    if not target.exists():
+        return None
+    if isinstance(target, BaseDaskTarget):
+        return target.manifest()
+    if isinstance(target, FileTarget):
+        return target.modified()
+    if isinstance(target, luigi.LocalTarget):
+        return Path(target.path).stat().st_mtime_ns
+    raise ComposeError(f"nobody can tell when {target} was written; remove it instead of --force")
+
+
+def _announce_success(task: luigi.Task) -> None:
+    if task.output():
+        print(f"done    {label(task)}", file=sys.stderr)
+
+
+def _announce_failure(task: luigi.Task, error: object) -> None:
+    print(f"failed  {label(task)}: {sentence(error)}", file=sys.stderr)
+    logging.getLogger(__name__).debug("The traceback:", exc_info=True)

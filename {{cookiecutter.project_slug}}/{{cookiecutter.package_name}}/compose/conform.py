@@ -1,0 +1,92 @@
+"""READ. Whether a frame fits a declared Arrow schema, and Arrow-backed frames that do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from .errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def dtype(arrow_type: pa.DataType) -> Any:
+    """The pandas dtype of an Arrow type: pandas's own string for strings, else Arrow-backed."""
+    import pandas as pd
+
+    return pd.StringDtype("pyarrow") if _is_string(arrow_type) else pd.ArrowDtype(arrow_type)
+
+
+def empty_frame(schema: pa.Schema) -> pd.DataFrame:
+    """A frame with no rows, for Dask's meta."""
+    frame: pd.DataFrame = schema.empty_table().to_pandas(types_mapper=dtype)
+    return frame
+
+
+def check_meta(meta: pd.DataFrame, schema: pa.Schema) -> None:
+    """Raise DataError, naming every column at fault, unless a frame of this meta fits."""
+    found = pa.Schema.from_pandas(meta, preserve_index=False)
+    if faults := _differences(found, schema):
+        lost = [name for name in meta.index.names if name in schema.names and name in str(faults)]
+        cure = f"reset_index() gives the column {lost[0]!r}" if lost else "mend the transform or it"
+        raise DataError(f"the frame does not fit the schema: {'; '.join(faults)}; {cure}")
+
+
+def to_table(part: pd.DataFrame, schema: pa.Schema, name: str) -> pa.Table:
+    """One part as a table that fits the schema. Raises DataError naming the part and columns."""
+    try:
+        table = pa.Table.from_pandas(part, preserve_index=False)
+    except pa.ArrowException as error:
+        raise DataError(f"{name} does not fit the schema: {error}") from error
+    faults = _differences(table.schema, schema)
+    if not faults:
+        table = table.select(schema.names)
+        faults = [
+            f"the column {field.name!r} has {column.null_count} nulls and may have none"
+            for field, column in zip(schema, table.columns, strict=True)
+            if column.null_count and not field.nullable
+        ]
+    if faults:
+        raise DataError(f"{name} does not fit the schema: {'; '.join(faults)}")
+    table = table.cast(schema.remove_metadata())
+    return table.replace_schema_metadata(pa.Schema.from_pandas(empty_frame(schema)).metadata)
+
+
+def _differences(found: pa.Schema, declared: pa.Schema) -> list[str]:
+    faults = [
+        f"the column {name!r} is missing" for name in declared.names if name not in found.names
+    ]
+    for field in found:
+        name = field.name
+        if name not in declared.names:
+            faults.append(f"the column {name!r} is left over")
+        elif not _same(field.type, declared.field(name).type):
+            faults.append(
+                f"the column {name!r} is {field.type}, the schema says {declared.field(name).type}"
+            )
+    return faults
+
+
+def _same(found: pa.DataType, declared: pa.DataType) -> bool:
+    """Strings are equal whatever their width; a column of nulls alone has no type yet."""
+    both_strings = _is_string(found) and _is_string(declared)
+    return both_strings or pa.types.is_null(found) or found == declared
+
+
+def _is_string(arrow_type: pa.DataType) -> bool:
+    return any(
+        test(arrow_type)
+        for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    )
+
+
+def schema_of(frame: Any) -> pa.Schema:
+    """The schema that a Dask frame's meta implies, with its index if that has a name."""
+    meta = frame._meta_nonempty
+    return pa.Schema.from_pandas(meta, preserve_index=meta.index.name is not None)
+
+
+def as_dtypes(part: pd.DataFrame, dtypes: Any) -> pd.DataFrame:
+    return part.astype(dtypes)

@@ -1,0 +1,70 @@
+"""READ. What is known of a task's output, without reading its data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import luigi
+
+from .files import FileTarget
+from .graph import flat, is_external, label, outputs
+from .parquet_target import ParquetTarget
+from .salts import salt
+from .targets import BaseDaskTarget
+
+
+def describe(task: luigi.Task) -> dict[str, Any]:
+    """Family, parameters, salt, path, whether complete; rows, bytes and when, where known."""
+    about: dict[str, Any] = {
+        "task": task.get_task_family(),
+        "task_id": task.task_id,
+        "params": task.to_str_params(only_public=True),
+        "salt": salt(task),
+        "path": None,
+        "complete": task.complete(),
+        "rows": None,
+        "bytes": None,
+        "created": None,
+    }
+    for target in outputs(task):
+        about["path"] = about["path"] or getattr(target, "path", None)
+        if about["complete"]:
+            about |= _measured(target)
+    return about
+
+
+def absence(task: luigi.Task) -> str:
+    """Why external data is not there, and the cure."""
+    reasons = []
+    for target in outputs(task):
+        if not isinstance(target, BaseDaskTarget):
+            reasons.append(f"{target} is not there")
+        elif Path(target.path).is_file():
+            reasons.append(f"{target.path} is a file; a folder of {target.glob} files is needed")
+        elif target.flag:
+            reasons.append(f"there is no {target.path}/{target.flag}")
+        else:
+            reasons.append(f"no file fits {target.path}/{target.glob}; put the raw data there")
+    return f"{label(task)} is missing: {'; '.join(reasons)}"
+
+
+def results(graph: list[tuple[luigi.Task, Any]]) -> list[luigi.Task]:
+    """The last datasets: those that no other dataset is made from."""
+    stages = [t for t, _ in graph if not is_external(t) and _is_dataset(t)]
+    used = {required for stage in stages for required in flat(stage.requires())}
+    return [stage for stage in stages if stage not in used]
+
+
+def _is_dataset(task: luigi.Task) -> bool:
+    return isinstance(task.output(), ParquetTarget)
+
+
+def _measured(target: Any) -> dict[str, Any]:
+    if isinstance(target, BaseDaskTarget):
+        if manifest := target.manifest():
+            return {name: manifest[name] for name in ("rows", "bytes", "created")}
+        return {"bytes": sum(target.fs.sizes(target.files()))}
+    if isinstance(target, FileTarget):
+        return {"bytes": target.size(), "created": target.modified().isoformat()}
+    return {}

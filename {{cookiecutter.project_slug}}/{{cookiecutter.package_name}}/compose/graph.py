@@ -1,0 +1,63 @@
+"""READ. The graph above a task, requirements first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import luigi
+import luigi.task
+
+from .errors import ComposeError
+
+
+def walk(
+    root: luigi.Task, known: Callable[[luigi.Task], bool] = lambda task: False
+) -> Iterator[tuple[luigi.Task, dict[str, Any]]]:
+    """Each task once, after all that it requires, with its requirements under their names.
+
+    Tasks that are `known` are left out, with all above them. Needs no recursion. Raises
+    ComposeError where a task requires itself.
+    """
+    opened: dict[luigi.Task, dict[str, Any]] = {}
+    done: set[luigi.Task] = set()
+    stack = [root]
+    while stack:
+        task = stack[-1]
+        if task in done or known(task):
+            stack.pop()
+            continue
+        if task not in opened:
+            opened[task] = _by_name(task.requires())
+        missing = [t for t in flat(opened[task]) if t not in done and not known(t)]
+        if cycle := [t for t in missing if t in opened]:
+            raise ComposeError(f"{cycle[0]} requires itself, through {task}; break the cycle")
+        stack.extend(missing)
+        if not missing:
+            yield task, opened.pop(task)
+            done.add(task)
+
+
+def flat(structure: Any) -> list[Any]:
+    """The tasks or targets in whatever arrangement `requires()` or `output()` gives."""
+    return list(luigi.task.flatten(structure))
+
+
+def outputs(task: luigi.Task) -> list[Any]:
+    return flat(task.output())
+
+
+def is_external(task: luigi.Task) -> bool:
+    return task.run is None
+
+
+def label(task: luigi.Task) -> str:
+    """The task as a person would write it: without parentheses where there is nothing in them."""
+    return repr(task).removesuffix("()")
+
+
+def _by_name(requires: Any) -> dict[str, Any]:
+    """Requirements under their names; those of a task with its own `requires()` by position."""
+    if isinstance(requires, Mapping):
+        return dict(requires)
+    return {str(position): task for position, task in enumerate(flat(requires))}

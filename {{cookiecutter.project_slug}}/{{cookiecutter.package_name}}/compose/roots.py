@@ -1,0 +1,49 @@
+"""READ. Where data lies: `raw/...` under RAW_ROOT, other relative paths under DATA_ROOT."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+
+class Roots(Protocol):
+    """The two absolute folders or URLs that the package's settings provide."""
+
+    @property
+    def data_root(self) -> str: ...
+    @property
+    def raw_root(self) -> str: ...
+
+
+_load: list[Callable[[], Roots]] = []
+
+
+def use(load: Callable[[], Roots]) -> None:
+    """Ask `load` for the roots from now on, once for each value of their variables."""
+    _load[:] = [load]
+    _roots.cache_clear()
+
+
+def roots() -> Roots:
+    """The roots that the environment names now."""
+    return _roots(os.environ.get("DATA_ROOT"), os.environ.get("RAW_ROOT"))
+
+
+@cache
+def _roots(data_root: str | None, raw_root: str | None) -> Roots:
+    return _load[0]()
+
+
+def is_url(path: str) -> bool:
+    return "://" in path
+
+
+def resolve(path: str) -> str:
+    """An absolute path or URL as it is, another one under its root."""
+    if is_url(path) or Path(path).is_absolute():
+        return path
+    first, _, rest = path.partition("/")
+    return f"{roots().raw_root}/{rest}" if first == "raw" else f"{roots().data_root}/{path}"

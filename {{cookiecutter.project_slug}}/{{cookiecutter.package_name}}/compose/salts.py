@@ -1,0 +1,123 @@
+"""READ. A task's salt: a digest of everything that decides its output, and of nothing else.
+
+The salt digests a one-level JSON document, so that it can be read and compared:
+
+    {"task": family, "version": ..., "params": {...}, "requires": {name: salt or [salt, ...]},
+     "files": {name: digest}}
+
+`version` is the class's own `__version__` or a digest of its code; `params` are the significant
+ones; `files` belong to external data only. Each task is digested once in each process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from typing import Any
+
+import luigi
+
+from .errors import DataError
+from .fingerprints import fingerprint
+from .graph import flat, is_external, walk
+from .roots import roots
+from .versions import version
+
+Document = dict[str, Any]
+_Key = tuple[type, str, str, str]
+_salts: dict[_Key, str] = {}
+_documents: dict[str, Document] = {}
+
+
+def salt(task: luigi.Task) -> str:
+    """The salt of `task`, 12 hexadecimal digits. Raises VersionError where code has no source."""
+    _digest(task)
+    return _salts[_key(task)]
+
+
+def lineage(task: luigi.Task) -> dict[str, Document]:
+    """`{salt: document}` of the task and of all that it was made from, the task's own first."""
+    closure: dict[str, Document] = {}
+    ahead = [salt(task)]
+    while ahead:
+        digest = ahead.pop()
+        if digest not in closure:
+            closure[digest] = _documents[digest]
+            ahead.extend(flat(closure[digest]["requires"]))
+    return closure
+
+
+def settled_lineage(task: luigi.Task) -> dict[str, Document]:
+    """The lineage, once it is sure that the raw files are still those that were digested.
+
+    Raises DataError naming the files that changed since.
+    """
+    documents = lineage(task)
+    for required in flat(task.requires()):
+        if is_external(required):
+            before, now = documents[salt(required)]["files"], fingerprint(required)
+            changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+            if changed:
+                raise DataError(
+                    f"{required} changed while {task} was computed: {', '.join(sorted(changed))}; "
+                    f"nothing was committed; run again"
+                )
+    return documents
+
+
+def forget() -> None:
+    """Digest every task anew: for a long-lived process in which raw files or code change."""
+    _salts.clear()
+    _documents.clear()
+
+
+def _digest(root: luigi.Task) -> None:
+    """Digest `root` and all above it that is not known yet."""
+    for task, requires in walk(root, known=lambda task: _key(task) in _salts):
+        document = _document(task, requires)
+        text = json.dumps(document, sort_keys=True, ensure_ascii=False)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        _salts[_key(task)] = digest
+        _documents[digest] = document
+
+
+def _document(task: luigi.Task, requires: dict[str, Any]) -> Document:
+    document: Document = {
+        "task": task.get_task_family(),
+        "version": version(type(task)),
+        "params": _params(task),
+        "requires": {
+            name: _salts[_key(value)]
+            if isinstance(value, luigi.Task)
+            else [_salts[_key(t)] for t in flat(value)]
+            for name, value in requires.items()
+        },
+    }
+    if is_external(task):
+        document["files"] = fingerprint(task)
+    return document
+
+
+def _key(task: luigi.Task) -> _Key:
+    where = roots()
+    return type(task), json.dumps(_params(task)), where.data_root, where.raw_root
+
+
+def _params(task: luigi.Task) -> dict[str, str]:
+    return {
+        name: _canonical(param, task.param_kwargs[name]) for name, param in _significant(type(task))
+    }
+
+
+def _canonical(param: Any, value: Any) -> str:
+    """The value's text as the parameter itself would read it back: 1 and 1.0 are one float."""
+    text: str = param.serialize(param.parse(param.serialize(value)))
+    if isinstance(value, type) and issubclass(value, luigi.Task):
+        return f"{text} {json.dumps(version(value), sort_keys=True)}"
+    return text
+
+
+@cache
+def _significant(cls: type[luigi.Task]) -> list[tuple[str, Any]]:
+    return [(name, param) for name, param in cls.get_params() if param.significant]

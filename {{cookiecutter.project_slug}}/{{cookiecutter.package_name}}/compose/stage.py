@@ -1,0 +1,51 @@
+"""READ. The two kinds of task with a schema: a stage, and data that others deliver."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import luigi
+import pyarrow as pa
+
+from .output import SaltedOutput
+from .parquet_target import ParquetTarget
+from .requirement import Requires
+from .targets import BaseDaskTarget
+
+
+class Stage(luigi.Task):
+    """Parquet in, Parquet out: declare `schema` and requirements, and write `transform`.
+
+    `transform` is called with one argument for each requirement, by its name: a Dask frame where
+    the target can be read as one (a list of them for a RequirementList), else the target.
+    """
+
+    schema: ClassVar[pa.Schema]
+    requires: ClassVar[Any] = Requires()
+    output: ClassVar[Any] = SaltedOutput(target_class=ParquetTarget)
+
+    def transform(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the Dask frame to be written, with the columns and types of `schema`."""
+        raise NotImplementedError(f"{type(self).__name__} has no transform(); write one")
+
+    def run(self) -> None:
+        frames = {name: _as_frames(task) for name, task in self.requires().items()}
+        self.output().write_dask(self.transform(**frames))
+
+
+class ExternalData(luigi.ExternalTask):
+    """A folder of files that others deliver, with the schema that their columns must fit.
+
+    `null_values` are the texts that stand for null.
+    """
+
+    schema: ClassVar[pa.Schema]
+    null_values: ClassVar[Sequence[str]] = ("",)
+
+
+def _as_frames(required: Any) -> Any:
+    if isinstance(required, list):
+        return [_as_frames(each) for each in required]
+    target = required.output()
+    return target.read_dask() if isinstance(target, BaseDaskTarget) else target

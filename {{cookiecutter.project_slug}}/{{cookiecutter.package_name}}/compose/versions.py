@@ -1,0 +1,77 @@
+"""READ. A task's version: its own `__version__`, or a digest of the code that it reaches.
+
+The digest covers the syntax tree, without comments, docstrings and formatting, of the class and of
+the package's own functions, constants and schemas that it names, directly or through each other.
+Other tasks are left out, since they enter through their own salts, and so is `compose`.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import sys
+from functools import cache
+from typing import Any
+
+import luigi
+
+from .code import Name, find, is_own, reached
+from .errors import VersionError
+
+
+@cache
+def version(cls: type[luigi.Task]) -> str | dict[str, str]:
+    """The pinned `__version__`, or `{"module.name": digest}` of each piece of code reached.
+
+    Raises VersionError where the source cannot be had.
+    """
+    if "__version__" in vars(cls):
+        return str(vars(cls)["__version__"])
+    module = cls.__module__
+    own = [(b.__module__, b.__qualname__) for b in cls.__mro__ if is_own(b.__module__, module)]
+    digests: dict[str, str] = {}
+    seen: set[Name] = set()
+    ahead = list(own)
+    while ahead:
+        if (name := ahead.pop()) in seen or (_is_task(*name) and name not in own):
+            continue
+        seen.add(name)
+        code = [n for n in find(*name) if not isinstance(n, ast.Import | ast.ImportFrom)]
+        if code:
+            tree = repr([_canonical(node) for node in code]).encode()
+            digests[f"{name[0].partition('.')[2]}.{name[1]}"] = hashlib.sha256(tree).hexdigest()[
+                :16
+            ]
+        ahead += reached(*name)
+    if own and not digests:
+        raise VersionError(
+            f"the source of {cls.__qualname__} cannot be read, so nothing tells when it changes; "
+            f"declare {cls.__qualname__}.__version__"
+        )
+    return dict(sorted(digests.items()))
+
+
+def _is_task(module: str, name: str) -> bool:
+    value = getattr(sys.modules.get(module), name, None)
+    return isinstance(value, type) and issubclass(value, luigi.Task)
+
+
+def _canonical(node: Any) -> Any:
+    """A syntax tree as nested tuples, the same under every Python and for every formatting."""
+    if isinstance(node, list):
+        return [_canonical(item) for item in node]
+    if not isinstance(node, ast.AST):
+        return f"{type(node).__name__} {node!r}"
+    fields = {k: v for k, v in ast.iter_fields(node) if v not in (None, []) and k != "kind"}
+    body = fields.get("body")
+    if isinstance(body, list) and _is_docstring(body[0]):
+        fields["body"] = body[1:]
+    return type(node).__name__, [(name, _canonical(value)) for name, value in fields.items()]
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
