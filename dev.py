@@ -39,7 +39,10 @@ def main() -> int:
     }
     python = str(BIN / "python")
     ready = HOME / "ready"  # there when pipenv is; an interrupted set-up begins again
-    steps = [[python, "-m", "pipenv", "sync", "--dev"], [python, "-m", "pipenv", "run", *sys.argv[1:]]]
+    steps = [
+        [python, "-m", "pipenv", "sync", "--dev"],
+        [python, "-m", "pipenv", "run", *sys.argv[1:]],
+    ]
     if not ready.exists():
         venv.create(HOME, with_pip=True, clear=True)
         steps.insert(0, [python, "-m", "pip", "install", "--quiet", "pipenv"])
