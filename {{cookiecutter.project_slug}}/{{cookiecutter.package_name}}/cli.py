@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
 import sys
 import time
@@ -29,7 +30,7 @@ from .compose.build import (
     quiet_luigi,
     sentence,
 )
-from .compose.describe import absence, describe, results
+from .compose.describe import absence, describe, report_path, results
 from .compose.graph import is_external, label, outputs, walk
 
 PACKAGE = str(__package__)
@@ -92,6 +93,9 @@ def run(task: str, dry_run: bool, workers: int, again: tuple[str, ...], **given:
     click.echo(f"{counts}{left}; {time.monotonic() - began:.1f} s")
     for each in results(graph):
         _show(each)
+    for each, _ in graph:
+        if each.complete() and (path := report_path(each)):
+            click.echo(f"\n{label(each)}: {_near(path)}")
     return status
 
 
@@ -197,7 +201,7 @@ def _show(task: luigi.Task) -> None:
     if task.complete():
         about, head = describe(task), outputs(task)[0].head(SHOWN)
         shown = f"the first {SHOWN} of " if about["rows"] > SHOWN else ""
-        click.echo(f"\n{label(task)}: {shown}{about['rows']:,} rows in {about['path']}")
+        click.echo(f"\n{label(task)}: {shown}{about['rows']:,} rows in {_near(about['path'])}")
         click.echo(_table(head.column_names, [tuple(row.values()) for row in head.to_pylist()]))
 
 
@@ -231,6 +235,12 @@ def _age(created: str) -> str:
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"
     return f"{max(seconds, 0):.0f} s"
+
+
+def _near(path: str) -> str:
+    """A path below the working directory as one would type it."""
+    here = f"{os.getcwd()}{os.sep}"
+    return path.removeprefix(here)
 
 
 def _warn(message: str, status: int = DONE) -> int:

@@ -56,6 +56,12 @@ def results(graph: list[tuple[luigi.Task, Any]]) -> list[luigi.Task]:
     return [stage for stage in stages if stage not in used]
 
 
+def report_path(task: luigi.Task) -> str | None:
+    """The path of a single file that the task writes."""
+    target = task.output()
+    return None if is_external(task) or not isinstance(target, FileTarget) else target.path
+
+
 def _is_dataset(task: luigi.Task) -> bool:
     return isinstance(task.output(), ParquetTarget)
 

@@ -154,8 +154,6 @@ class BaseDaskTarget(luigi.Target):
 
     def _found(self) -> list[str]:
         """The files in the folder that fit the glob, in the order of their names."""
-        if self.fs.isfile(self.path):
-            raise DataError(f"{self.path} is a file; a folder of files is needed there")
         found = [f for f in self.fs.glob(self._at(self.glob)) if not _is_hidden(f)]
         return sorted(self.fs.unstrip_protocol(f) if is_url(self.path) else f for f in found)
 

@@ -1,0 +1,128 @@
+"""One project is baked for the whole session, with an awkward name; each test has its own roots."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import luigi
+import pytest
+from baking import bake, clean_environ, run
+
+NAME = 'O\'Brien\'s "ƒlights" <b>😀'
+PACKAGE = "o_brien_s_flights_b"
+DESCRIPTION = "It's a \"test\": {{ 7*7 }} & <b> \\ # 😀"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "BAKED_PROJECT" not in os.environ:  # workers take the one of the process that starts them
+        folder = tempfile.mkdtemp()
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        project = bake(Path(folder), project_name=NAME, description=DESCRIPTION, author_name=NAME)
+        os.environ["BAKED_PROJECT"] = str(project)
+    sys.path.insert(0, os.environ["BAKED_PROJECT"])
+
+
+@pytest.fixture(scope="session")
+def baked() -> Path:
+    """The baked project: read it, copy it, change nothing in it."""
+    return Path(os.environ["BAKED_PROJECT"])
+
+
+@pytest.fixture(autouse=True)
+def data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty data root; the raw root lies in it, and nothing of another test is remembered."""
+    from o_brien_s_flights_b.compose import salts
+
+    root = tmp_path / "data"
+    for name in ("RAW_ROOT", "LUIGI_SCHEDULER_URL", "LOG_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DATA_ROOT", str(root))
+    luigi.task_register.Register.clear_instance_cache()
+    salts.forget()
+    yield root
+    luigi.configuration.LuigiConfigParser._instance = None
+
+
+@pytest.fixture
+def sample(baked: Path, data_root: Path) -> Path:
+    """The sample of raw data in the raw root."""
+    return shutil.copytree(baked / "data" / "raw", data_root / "raw")
+
+
+class Project:
+    """A copy of the baked project that a test may change, used from outside as a user does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.package = path / PACKAGE
+        self.raw = path / "data" / "raw"
+
+    def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", PACKAGE, *arguments]
+        return run(command, cwd=self.path, env=clean_environ(**environ))
+
+    def ran(self, *arguments: str) -> set[str]:
+        """The families of the tasks that a run runs."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stderr
+        return set(re.findall(r"^done    (\w+)", done.stderr, re.MULTILINE))
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        return {row["task"]: row for row in json.loads(self.run("status", "--json").stdout)}
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.package / name
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1
+        path.write_text(text.replace(old, new), encoding="utf-8", newline="\n")
+
+    def files(self) -> dict[str, tuple[int, int]]:
+        """Every file under the data root, with the time it was written and its inode."""
+        paths = [path for path in (self.path / "data").rglob("*") if path.is_file()]
+        return {str(path): (path.stat().st_mtime_ns, path.stat().st_ino) for path in paths}
+
+
+@pytest.fixture(scope="session")
+def finished(baked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the baked project in which the pipeline has run once."""
+    project = Project(shutil.copytree(baked, tmp_path_factory.mktemp("finished") / "project"))
+    assert project.ran() == {"CleanFlights", "AirportScores", "ScoreReport"}
+    return project.path
+
+
+@pytest.fixture
+def new_project(baked: Path, tmp_path: Path) -> Project:
+    """The project as baked."""
+    return Project(shutil.copytree(baked, tmp_path / "project"))
+
+
+@pytest.fixture
+def project(finished: Path, tmp_path: Path) -> Project:
+    """The project after its first run."""
+    return Project(shutil.copytree(finished, tmp_path / "project"))
+
+
+@pytest.fixture
+def frame() -> Callable[..., Any]:
+    """Makes a Dask frame of a schema from a few rows, cut into so many partitions."""
+    from o_brien_s_flights_b.compose import conform
+
+    def make(schema: Any, rows: list[dict[str, Any]], partitions: int = 1) -> Any:
+        import dask.dataframe as dd
+        import pyarrow as pa
+
+        whole = pa.Table.from_pylist(rows, schema=schema).to_pandas(types_mapper=conform.dtype)
+        cuts = [len(rows) * cut // partitions for cut in range(partitions + 1)]
+        parts = [whole.iloc[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+        return dd.from_map(lambda part: part, parts, meta=conform.empty_frame(schema))
+
+    return make
