@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,40 @@ HERE = Path(__file__).resolve().parent
 WINDOWS = {"aux", "con", "nul", "prn", "conin$", "conout$"} | {
     f"{device}{number}" for device in ("com", "lpt") for number in "0123456789¹²³"
 }
-# Import names of all that a generated project installs, also with its later options.
-DEPENDENCIES = set(
-    """
-    _pytest _yaml a1_coverage adlfs aiobotocore aiohttp ast_serialize attr attrs azure
-    backports boto3 botocore click cloudpickle coverage daemon dask dateutil distributed docutils
-    dotenv environs execnet fsspec gcsfs google iniconfig importlib_metadata jinja2 librt locket
-    lockfile luigi markupsafe marshmallow msgpack mypy mypy_extensions mypyc numpy packaging pandas
-    partd pathspec pip pipenv pkg_resources pluggy psutil psycopg py py4j pyarrow pygments pyspark
-    pytest pytest_cov pytest_socket pytz requests rich ruff s3fs setuptools six sortedcontainers
-    sqlalchemy tblib tenacity tlz toolz tornado typing_extensions tzdata urllib3 virtualenv wheel
-    yaml zict zipp
-    """.split()
-)
-STANDARD = set(sys.stdlib_module_names) | {"annotationlib", "compression", "distutils", "imp"}
-TAKEN = DEPENDENCIES | STANDARD | WINDOWS | set(keyword.kwlist)
-TAKEN |= {"tests", "data", "compose"}
+# Import names of all that a generated project installs, also with its later options, and the names
+# of what pip installs: it would take the project itself for that requirement.
+DEPENDENCIES = """
+    _cffi_backend _distutils_hack _pytest _yaml a1_coverage adlfs aiobotocore aiohappyeyeballs
+    aiohttp aioitertools aiosignal ast_serialize attr attrs azure azure_core
+    azure_datalake_store azure_identity azure_storage_blob backports boto3 botocore certifi
+    cffi charset_normalizer click cloudpickle colorama coverage cryptography daemon dask
+    dateutil decorator distlib distributed docutils dotenv environs execnet filelock frozenlist
+    fsspec gcsfs google google_api_core google_auth google_auth_oauthlib google_cloud_core
+    google_cloud_storage google_cloud_storage_control google_crc32c google_resumable_media
+    googleapis_common_protos greenlet grpc grpc_google_iam_v1 grpc_status grpcio grpcio_status
+    idna importlib_metadata iniconfig isodate jinja2 jmespath jwt lazy_importer librt locket
+    lockfile luigi markupsafe marshmallow msal msal_extensions msgpack multidict mypy
+    mypy_extensions mypyc numpy oauthlib opentelemetry opentelemetry_api packaging pandas partd
+    pathspec pip pipenv pkg_resources platformdirs pluggy propcache proto proto_plus protobuf
+    psutil psycopg psycopg_binary py py4j pyarrow pyasn1 pyasn1_modules pycparser pygments
+    pyjwt pyspark pytest pytest_cov pytest_socket python_daemon python_dateutil
+    python_discovery python_dotenv pytz pyyaml requests requests_oauthlib rich ruff s3fs
+    setuptools six sortedcontainers sqlalchemy tblib tenacity tlz toolz tornado
+    typing_extensions tzdata urllib3 virtualenv wheel wrapt yaml yarl zict zipp
+"""
+# What only some of Python 3.11 to 3.14 have, or have without saying so.
+STANDARD = """
+    __main__ aifc annotationlib asynchat asyncore audioop cgi cgitb chunk compression crypt
+    distutils imghdr imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes sitecustomize smtpd
+    sndhdr spwd sunau telnetlib test usercustomize uu xdrlib
+"""
+# The project's folders, what its .gitignore leaves out, and its test modules: pytest imports each
+# by its bare name.
+PROJECT = {"tests", "data", "compose", "build", "__pycache__"} | {
+    module for path in HERE.glob("{{*}}/tests/*") for module in re.findall(r"(\w+)\.py", path.name)
+}
+TAKEN = {*DEPENDENCIES.split(), *STANDARD.split(), *sys.stdlib_module_names, *keyword.kwlist}
+TAKEN |= PROJECT | WINDOWS
 
 
 def quoted(text: str) -> str:
@@ -64,7 +83,7 @@ def package_from(slug: str) -> str:
     name = re.sub(r"[^a-z0-9]+", "_", str(slug).lower()).strip("_")
     name = f"p{name}" if name[:1].isdigit() else name
     name = name[:31].strip("_") or "pipeline"
-    return f"{name}_pipeline" if name in TAKEN else name
+    return f"{name}_project" if name in TAKEN else name
 
 
 def line(answer: str, text: str) -> Iterator[str]:
@@ -103,7 +122,7 @@ def package_name(answer: str, text: str) -> Iterator[str]:
     elif len(text) > 40:
         yield f"{answer} has {len(text)} characters; use at most 40"
     elif {text, text.strip("_")} & TAKEN:
-        yield f"{answer} is {text!r}, which Python, a library or a folder has already; choose another"
+        yield f"{answer} is {text!r}, which Python, a library or this project has; choose another"
 
 
 def coverage_fail_under(answer: str, text: str) -> Iterator[str]:
@@ -129,14 +148,29 @@ def check(text: Any, answer: str) -> str:
     return ""
 
 
-def own_sources() -> set[str]:
-    """The template's own texts and paths that cookiecutter renders without naming a file."""
-    answers = json.loads((HERE / "cookiecutter.json").read_text(encoding="utf-8"))
-    sources = {str(v) for value in answers.values() for v in _leaves(value)}
+def own_sources() -> dict[str, str]:
+    """The template's own texts and paths that cookiecutter renders without naming a file.
+
+    Each comes with the condition of its turn: a default's, when what it speaks of is answered and
+    its own question is not; a path's and a hook's, when every question is.
+    """
+    turns = {}
+    for name, default in _questions().items():
+        for source in map(str, _leaves(default)):
+            needs = sorted(set(re.findall(r"\bcookiecutter\.(\w+)", source)))
+            asked = [f"{need!r} in cookiecutter" for need in needs]
+            turns[source] = " and ".join([*asked, f"{name!r} not in cookiecutter"])
     for template in HERE.glob("{{*}}"):
-        sources |= {template.name}
-        sources |= {str(path.relative_to(template)) for path in template.rglob("*")}
-    return sources | {path.read_text(encoding="utf-8") for path in HERE.glob("hooks/*.py")}
+        paths = [template.name, *(str(p.relative_to(template)) for p in template.rglob("*"))]
+        turns |= dict.fromkeys(paths, "cookiecutter is complete")
+    hooks = [path.read_text(encoding="utf-8") for path in HERE.glob("hooks/*.py")]
+    return turns | dict.fromkeys(hooks, "cookiecutter is complete")
+
+
+@cache
+def _questions() -> dict[str, Any]:
+    questions: dict[str, Any] = json.loads((HERE / "cookiecutter.json").read_text(encoding="utf-8"))
+    return questions
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -152,7 +186,10 @@ class Guard(Extension):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.own = own_sources()
+        sys.modules.pop(__name__, None)  # an update by cruft imports two versions in one process
+        self.turns = own_sources()
+        self.generates = False
+        environment.tests["complete"] = self.complete
         environment.filters |= {
             "q": quoted,
             "md": markdown,
@@ -161,14 +198,29 @@ class Guard(Extension):
             "check": check,
         }
 
+    def complete(self, answers: dict[str, Any]) -> bool:
+        """Whether every question is answered. Then all are checked again, also replayed ones."""
+        if all(name in answers for name in _questions() if not name.startswith("_")):
+            self.generates = not any(check(answers[name], name) for name in CHECKS)
+        return self.generates
+
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """The source itself if it is the template's, else an expression that gives it as text."""
-        if name is not None or source in self.own or not _has_tags(source):
+        if name is not None or not _has_tags(source):
             return source
-        folder, here, path = source.rpartition(f"{os.sep}.{os.sep}")  # how a folder is rendered
-        if here and path in self.own and not _has_tags(folder):
-            return source
-        return f"{{{{ {source!r} }}}}"
+        folder, here, own = source.rpartition(f"{os.sep}.{os.sep}")  # how a folder is rendered
+        if source in self.turns:
+            folder, here, own = "", "", source
+        if own not in self.turns:
+            return _literal(source)
+        rendered = _literal(folder + here) + own
+        if self.generates:
+            return rendered
+        return f"{{% if {self.turns[own]} %}}{rendered}{{% else %}}{_literal(source)}{{% endif %}}"
+
+
+def _literal(text: str) -> str:
+    return f"{{{{ {text!r} }}}}"
 
 
 def _has_tags(source: str) -> bool:

@@ -88,7 +88,7 @@ def force(graph: Iterable[tuple[luigi.Task, Any]], again: set[type[luigi.Task]])
     for task, requires in graph:
         if type(task) in again or any(required in forced for required in flat(requires)):
             if is_external(task):
-                raise ComposeError(f"{task} is external data; only others can make it again")
+                raise ComposeError(f"{label(task)} is external data; only others can make it again")
             forced.add(task)
             if targets := outputs(task):
                 states = [_state(target) for target in targets]

@@ -30,7 +30,7 @@ def check_meta(meta: pd.DataFrame, schema: pa.Schema) -> None:
     found = pa.Schema.from_pandas(meta, preserve_index=False)
     if faults := _differences(found, schema):
         lost = [name for name in meta.index.names if name in schema.names and name in str(faults)]
-        cure = f"reset_index() gives the column {lost[0]!r}" if lost else "mend the transform or it"
+        cure = f"reset_index() gives the column {lost[0]!r}" if lost else "mend the transform or the schema"
         raise DataError(f"the frame does not fit the schema: {'; '.join(faults)}; {cure}")
 
 

@@ -35,8 +35,9 @@ def fingerprint(task: luigi.Task) -> dict[str, str]:
     digests: dict[str, str] = {}
     for target in outputs(task):
         if isinstance(target, BaseDaskTarget):
-            folder = target.path.rstrip("/")
-            names = {path.removeprefix(f"{folder}/"): path for path in target.files()}
+            strip = target.fs._strip_protocol
+            folder = strip(target.path)
+            names = {strip(path).removeprefix(f"{folder}/"): path for path in target.files()}
         elif isinstance(target, luigi.LocalTarget) and target.exists():
             names = {Path(target.path).name: target.path}
         else:

@@ -31,7 +31,7 @@ def walk(
             opened[task] = _by_name(task.requires())
         missing = [t for t in flat(opened[task]) if t not in done and not known(t)]
         if cycle := [t for t in missing if t in opened]:
-            raise ComposeError(f"{cycle[0]} requires itself, through {task}; break the cycle")
+            raise ComposeError(f"{label(cycle[0])} requires itself, through {label(task)}; break the cycle")
         stack.extend(missing)
         if not missing:
             yield task, opened.pop(task)
@@ -52,8 +52,10 @@ def is_external(task: luigi.Task) -> bool:
 
 
 def label(task: luigi.Task) -> str:
-    """The task as a person would write it: without parentheses where there is nothing in them."""
-    return repr(task).removesuffix("()")
+    """The task as a person would write it, with its public parameters."""
+    params = task.to_str_params(only_significant=True, only_public=True)
+    shown = ", ".join(f"{name}={value}" for name, value in params.items())
+    return f"{task.get_task_family()}({shown})" if shown else task.get_task_family()
 
 
 def _by_name(requires: Any) -> dict[str, Any]:

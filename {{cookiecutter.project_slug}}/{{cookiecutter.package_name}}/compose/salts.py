@@ -17,10 +17,11 @@ from functools import cache
 from typing import Any
 
 import luigi
+from luigi.parameter import ParameterVisibility
 
-from .errors import DataError
+from .errors import ComposeError, DataError
 from .fingerprints import fingerprint
-from .graph import flat, is_external, walk
+from .graph import flat, is_external, label, walk
 from .roots import roots
 from .versions import version
 
@@ -60,7 +61,7 @@ def settled_lineage(task: luigi.Task) -> dict[str, Document]:
             changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
             if changed:
                 raise DataError(
-                    f"{required} changed while {task} was computed: {', '.join(sorted(changed))}; "
+                    f"{label(required)} changed while {label(task)} was computed: {', '.join(sorted(changed))}; "
                     f"nothing was committed; run again"
                 )
     return documents
@@ -105,9 +106,17 @@ def _key(task: luigi.Task) -> _Key:
 
 
 def _params(task: luigi.Task) -> dict[str, str]:
-    return {
-        name: _canonical(param, task.param_kwargs[name]) for name, param in _significant(type(task))
-    }
+    texts = {}
+    for name, param in _significant(type(task)):
+        value = task.param_kwargs[name]
+        try:
+            texts[name] = _canonical(param, value)
+        except Exception as error:
+            kind = type(param).__name__
+            raise ComposeError(
+                f"{task.get_task_family()}.{name} is {value!r}, which is no {kind}: {error}"
+            ) from error
+    return texts
 
 
 def _canonical(param: Any, value: Any) -> str:
@@ -115,6 +124,8 @@ def _canonical(param: Any, value: Any) -> str:
     text: str = param.serialize(param.parse(param.serialize(value)))
     if isinstance(value, type) and issubclass(value, luigi.Task):
         return f"{text} {json.dumps(version(value), sort_keys=True)}"
+    if param.visibility != ParameterVisibility.PUBLIC:  # a lineage is written into manifests
+        return hashlib.sha256(text.encode()).hexdigest()
     return text
 
 

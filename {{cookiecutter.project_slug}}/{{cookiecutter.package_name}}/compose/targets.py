@@ -108,7 +108,11 @@ class BaseDaskTarget(luigi.Target):
         from dask.delayed import delayed
 
         if not hasattr(frame, "to_delayed"):
-            raise DataError(f"a Dask frame is needed, not {type(frame).__name__}")
+            kind = type(frame)
+            package = kind.__module__.partition(".")[0]
+            raise DataError(f"a Dask frame is needed, not {kind.__name__} of {package}")
+        if not self.flag:
+            raise TypeError(f"{self.path} has no flag, so nothing could tell when it is complete")
         if self.schema is not None:
             conform.check_meta(frame._meta, self.schema)
         commit.refuse_unless_local(self.path)

@@ -39,9 +39,8 @@ def version(cls: type[luigi.Task]) -> str | dict[str, str]:
         code = [n for n in find(*name) if not isinstance(n, ast.Import | ast.ImportFrom)]
         if code:
             tree = repr([_canonical(node) for node in code]).encode()
-            digests[f"{name[0].partition('.')[2]}.{name[1]}"] = hashlib.sha256(tree).hexdigest()[
-                :16
-            ]
+            label = f"{name[0].partition('.')[2]}.{name[1]}".lstrip(".")
+            digests[label] = hashlib.sha256(tree).hexdigest()[:16]
         ahead += reached(*name)
     if own and not digests:
         raise VersionError(

@@ -1,0 +1,468 @@
+"""The commands: what they print, how they end, and how they refuse what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import luigi
+import pytest
+from baking import clean_environ, run
+from conftest import PACKAGE, Project
+from o_brien_s_flights_b import cli, tasks
+from o_brien_s_flights_b.compose import ParquetTarget, Requires, SaltedOutput, TargetOutput, build
+
+STATUS = """\
+task                           state     rows    size  age  salt
+RawAirports                    complete        104 kB       {RawAirports}
+RawFlights                     complete        246 kB       {RawFlights}
+CleanFlights                   to run                       {CleanFlights}
+AirportScores(min_flights=10)  to run                       {AirportScores}
+ScoreReport(min_flights=10)    to run                       {ScoreReport}
+Pipeline(min_flights=10)       to run                       {Pipeline}
+"""
+RESULT = """\
+dest  name                    lat      lon  flights  mean_delay  on_time   score
+PHL   Philadelphia Intl     39.87   -75.24       13      -10.69     1.00  100.00
+PDX   Portland Intl         45.59  -122.60       11      -15.18     0.91   90.91
+SLC   Salt Lake City Intl   40.79  -111.98       21      -18.90     0.90   90.48
+BOS   General Edward Lawre  42.36   -71.01       81       -6.80     0.90   90.12
+"""
+
+
+@pytest.fixture
+def add_task(monkeypatch):
+    """Puts a task of the test among the package's own."""
+
+    def add(cls: type[luigi.Task]) -> type[luigi.Task]:
+        cls.__module__ = f"{PACKAGE}.tasks"
+        if "__version__" not in vars(cls):
+            cls.__version__ = "1"
+        monkeypatch.setattr(tasks, cls.__name__, cls, raising=False)
+        return cls
+
+    return add
+
+
+def salts_of(json_text: str) -> dict[str, str]:
+    return {row["task"]: row["salt"] for row in json.loads(json_text)}
+
+
+def test_a_run_says_what_ran_and_shows_the_result_as_written(sample, capsys) -> None:
+    assert cli.main([]) == 0
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [
+        "done    CleanFlights",
+        "done    AirportScores(min_flights=10)",
+        "done    ScoreReport(min_flights=10)",
+    ]
+    assert re.match(r"3 ran, 2 were complete; \d+\.\d s\n", said.out)
+    assert "AirportScores(min_flights=10): the first 10 of 52 rows in " in said.out
+    assert RESULT in said.out
+    assert re.search(r"\nScoreReport\(min_flights=10\): \S+\.html\n$", said.out)
+    assert max(map(len, RESULT.splitlines())) <= 80
+
+
+def test_parameters_may_follow_without_the_word_run(sample, capsys) -> None:
+    assert cli.main(["--min-flights", "100"]) == 0
+    assert "AirportScores(min_flights=100): 6 rows in " in capsys.readouterr().out
+
+
+def test_one_task_can_be_run_with_its_parameters(sample, capsys) -> None:
+    assert cli.main(["run", "AirportScores", "--min-flights=120"]) == 0
+    said = capsys.readouterr()
+    assert "ScoreReport" not in said.err
+    assert "AirportScores(min_flights=120): " in said.out
+
+
+def test_a_dry_run_runs_nothing(sample, data_root, capsys) -> None:
+    assert cli.main(["--dry-run"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "would run  CleanFlights",
+        "would run  AirportScores(min_flights=10)",
+        "would run  ScoreReport(min_flights=10)",
+    ]
+    assert {path.name for path in data_root.iterdir()} <= {"raw", ".fingerprints.json"}
+
+
+def test_several_workers_give_the_same(new_project: Project) -> None:
+    done = new_project.run("run", "--workers", "2")
+    assert done.stderr.count("done    ") == 3
+    assert RESULT in done.stdout
+
+
+def test_force_runs_a_task_and_what_depends_on_it_again(sample, data_root, capsys) -> None:
+    assert cli.main([]) == 0
+    before = {p.parent.name: p.read_text() for p in data_root.glob("*/_SUCCESS")}
+    capsys.readouterr()
+    assert cli.main(["run", "--force", "AirportScores"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "done    AirportScores(min_flights=10)",
+        "done    ScoreReport(min_flights=10)",
+    ]
+    after = {p.parent.name: p.read_text() for p in data_root.glob("*/_SUCCESS")}
+    changed = [name for name in after if after[name] != before[name]]
+    assert [name.partition("-")[0] for name in changed] == ["AirportScores"]
+    assert len(list((data_root / changed[0]).iterdir())) == 2
+
+
+def test_a_forced_run_that_fails_keeps_what_stood(sample, data_root, monkeypatch) -> None:
+    assert cli.main([]) == 0
+    before = {path: path.stat().st_mtime_ns for path in data_root.rglob("*") if path.is_file()}
+    monkeypatch.setattr(tasks.AirportScores, "transform", lambda self, **frames: 1 / 0)
+    assert cli.main(["run", "--force", "AirportScores"]) == 1
+    luigi.task_register.Register.clear_instance_cache()
+    assert {path: path.stat().st_mtime_ns for path in data_root.rglob("*") if path.is_file()} == before
+
+
+def test_external_data_cannot_be_forced(sample, capsys) -> None:
+    assert cli.main(["run", "--force", "RawFlights"]) == 1
+    assert capsys.readouterr().err == "RawFlights is external data; only others can make it again\n"
+
+
+def test_forcing_asks_for_an_output_that_tells_when_it_was_written(add_task, capsys) -> None:
+    class Table(luigi.Target):
+        def __init__(self, path: str) -> None:
+            self.path = path
+
+        def exists(self) -> bool:
+            return True
+
+    @add_task
+    class Load(luigi.Task):
+        output = TargetOutput("x", target_class=Table)
+
+    assert cli.main(["run", "Load", "--force", "Load"]) == 1
+    assert "nobody can tell when" in capsys.readouterr().err
+
+
+def test_a_local_target_can_be_forced(add_task, capsys, data_root) -> None:
+    @add_task
+    class Note(luigi.Task):
+        output = TargetOutput("note", target_class=luigi.LocalTarget)
+
+        def run(self) -> None:
+            with self.output().open("w") as file:
+                file.write("x")
+
+    for arguments in (["run", "Note"], ["run", "Note", "--force", "Note"]):
+        assert cli.main(arguments) == 0
+        assert capsys.readouterr().err == "done    Note\n"
+    assert (data_root / "note.txt").read_text() == "x"
+
+
+def test_status_is_a_table_of_every_task(sample, capsys) -> None:
+    assert cli.main(["status", "--json"]) == 0
+    salts = salts_of(capsys.readouterr().out)
+    assert cli.main(["status"]) == 0
+    table = capsys.readouterr().out
+    assert table == STATUS.format(**salts)
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_status_gives_json(sample, data_root, capsys) -> None:
+    assert cli.main([]) == 0
+    capsys.readouterr()
+    assert cli.main(["status", "--json"]) == 0
+    rows = {row["task"]: row for row in json.loads(capsys.readouterr().out)}
+    scores = rows["AirportScores"]
+    assert scores["params"] == {"min_flights": "10"}
+    assert scores["path"] == str(data_root / f"AirportScores-{scores['salt']}")
+    assert (scores["complete"], scores["rows"]) == (True, 52)
+    assert scores["task_id"] == tasks.AirportScores().task_id
+    report = Path(rows["ScoreReport"]["path"])
+    assert rows["ScoreReport"]["bytes"] == report.stat().st_size
+    assert rows["RawFlights"]["bytes"] == sum(p.stat().st_size for p in sample.glob("flights/*"))
+    assert rows["Pipeline"]["path"] is None
+
+
+def test_status_check_ends_with_1_when_something_is_not_complete(sample) -> None:
+    assert cli.main(["status"]) == 0
+    assert cli.main(["status", "--check"]) == 1
+    assert cli.main([]) == 0
+    assert cli.main(["status", "--check"]) == 0
+
+
+def test_missing_raw_data_ends_with_3_and_each_is_named(data_root, capsys) -> None:
+    assert cli.main([]) == 3
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [
+        f"RawAirports is missing: no file fits {data_root}/raw/airports/*.csv; put the raw data there",
+        f"RawFlights is missing: no file fits {data_root}/raw/flights/*.csv; put the raw data there",
+    ]
+    assert "0 ran, 0 were complete, 5 did not run" in said.out
+    assert cli.main(["--dry-run"]) == 3
+    assert cli.main(["status"]) == 0
+    assert "RawFlights                     missing" in capsys.readouterr().out
+
+
+def test_other_kinds_of_missing_data_are_named(add_task, data_root, capsys) -> None:
+    @add_task
+    class File(luigi.ExternalTask):
+        output = TargetOutput("raw/file")
+
+    @add_task
+    class Flagged(luigi.ExternalTask):
+        output = TargetOutput("raw/flagged", target_class=ParquetTarget)
+
+    assert cli.main(["run", "File"]) == cli.main(["run", "Flagged"]) == 3
+    assert capsys.readouterr().err.splitlines() == [
+        f"File is missing: {data_root}/raw/file.txt is not there",
+        f"Flagged is missing: there is no {data_root}/raw/flagged/_SUCCESS",
+    ]
+
+
+def test_a_failed_task_is_one_sentence_with_the_line_at_fault(sample, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(tasks.transforms, "LATE", "soon")
+    assert cli.main([]) == 1
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert re.match(r"failed  CleanFlights: \w+: .* \(transforms.py, line \d+\)$", line)
+    assert "0 ran, 2 were complete, 3 did not run" in said.out
+
+
+def test_malformed_raw_data_ends_with_1_and_names_file_column_and_line(sample, capsys) -> None:
+    day = sample / "flights" / "2013-01-02.csv"
+    lines = day.read_text().splitlines()
+    lines[4] = lines[4].replace("2013-01-02T10:00:00Z", "soon")
+    day.write_text("\n".join(lines))
+    assert cli.main([]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"failed  CleanFlights: {day}, column 'time_hour', line 5: ")
+
+
+def test_a_frame_that_does_not_fit_its_schema_ends_with_1_before_data_is_read(
+    sample, capsys, monkeypatch
+) -> None:
+    def transform(self, raw):
+        return raw.map_partitions(lambda part: 1 / 0, meta=raw._meta)
+
+    monkeypatch.setattr(tasks.CleanFlights, "transform", transform)
+    assert cli.main([]) == 1
+    assert capsys.readouterr().err.startswith(
+        "failed  CleanFlights: the frame does not fit the schema: the column 'late' is missing"
+    )
+
+
+def test_raw_data_that_changes_while_a_stage_runs_is_refused(sample, capsys, monkeypatch) -> None:
+    transform = tasks.CleanFlights.transform
+
+    def meanwhile(self, raw):
+        with (sample / "flights" / "2013-01-02.csv").open("a") as file:
+            file.write("\n")
+        return transform(self, raw)
+
+    monkeypatch.setattr(tasks.CleanFlights, "transform", meanwhile)
+    assert cli.main([]) == 1
+    assert capsys.readouterr().err == (
+        "failed  CleanFlights: RawFlights changed while CleanFlights was computed: "
+        "2013-01-02.csv; nothing was committed; run again\n"
+    )
+    monkeypatch.undo()
+
+
+def test_a_task_that_writes_nothing_fails(add_task, capsys) -> None:
+    @add_task
+    class Idle(luigi.Task):
+        requires = Requires()
+        output = SaltedOutput()
+
+    assert cli.main(["run", "Idle"]) == 1
+    assert "failed  Idle: TaskException: Task finished running, but complete() is" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_worker_that_dies_is_a_failed_task(add_task, capfd) -> None:
+    @add_task
+    class Doomed(luigi.Task):
+        output = SaltedOutput()
+
+        def run(self) -> None:
+            os._exit(9)
+
+    assert cli.main(["run", "Doomed", "--workers", "2"]) == 1
+    assert "failed  Doomed: Task Doomed__99914b932b died unexpectedly with exit code 9" in (
+        capfd.readouterr().err
+    )
+
+
+def test_an_interrupt_ends_with_130(sample, monkeypatch, capsys) -> None:
+    def interrupt(self, raw):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tasks.CleanFlights, "transform", interrupt)
+    assert cli.main([]) == 130
+    assert "interrupted; what was complete still is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "Nothing"], "There is no task 'Nothing'; there are RawFlights, RawAirports, "),
+        (["run", "--force", "Nothing"], "There is no task 'Nothing'"),
+        (["statsu"], "No such command 'statsu'"),
+        (["run", "--min-flihgts", "3"], "No such option"),
+        (["--min-flights", "few"], "min_flights is 'few', which is no IntParameter: invalid literal"),
+        (["run", "CleanFlights", "--min-flights", "3"], "CleanFlights has no parameter 'min_flights'; it has none"),
+        (["run", "--workers", "0"], "Invalid value for '--workers'"),
+        (["run", "Needs"], "Needs needs --day"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_a_sentence(add_task, capsys, arguments, said) -> None:
+    @add_task
+    class Needs(luigi.Task):
+        day = luigi.IntParameter()
+
+    assert cli.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+
+
+def test_a_flag_takes_a_value_or_none(add_task, capsys) -> None:
+    @add_task
+    class Flagged(luigi.ExternalTask):
+        flag = luigi.BoolParameter()
+        output = TargetOutput("raw/{task.flag}")
+
+    cli.main(["run", "Flagged", "--flag"])
+    cli.main(["run", "Flagged", "--flag", "false"])
+    said = capsys.readouterr().err
+    assert ["raw/True.txt" in line for line in said.splitlines()] == [True, False]
+
+
+def test_help_names_the_commands_and_parameters(capsys) -> None:
+    assert cli.main(["--help"]) == 0
+    assert cli.main(["run", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "status" in said
+    assert re.search(r"--min-flights TEXT\s+leave out destinations with fewer flights", said)
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"DATA_ROOT": ""}, "DATA_ROOT is empty; name a folder or a URL, or remove the variable"),
+        ({"LOG_LEVEL": "LOUD", "RAW_ROOT": " "}, "LOG_LEVEL is 'LOUD'; give one of"),
+        ({"LOG_LEVEL": "LOUD", "RAW_ROOT": " "}, "RAW_ROOT is empty"),
+        ({"LUIGI_SCHEDULER_URL": "localhost"}, "LUIGI_SCHEDULER_URL is not the address of a luigid"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "status"])
+def test_wrong_variables_end_with_2_and_all_are_named(command, environ, said, monkeypatch, capsys):
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert cli.main([command]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_a_data_root_on_object_storage_is_refused_with_a_sentence(sample, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("RAW_ROOT", str(sample))
+    monkeypatch.setenv("DATA_ROOT", "memory://bucket")
+    assert cli.main([]) == 1
+    assert "is on object storage, where this version cannot commit a dataset" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_root_that_cannot_be_written_is_a_sentence(sample, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("RAW_ROOT", str(sample))
+    monkeypatch.setenv("DATA_ROOT", "/proc/nowhere")
+    assert cli.main([]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("failed  CleanFlights: ")
+    assert "/proc/nowhere" in line
+
+
+def test_tasks_that_cannot_be_imported_are_told_in_a_sentence(new_project: Project) -> None:
+    new_project.edit("tasks.py", "raw = Requirement(RawFlights)", "priority = Requirement(RawFlights)")
+    done = new_project.run()
+    assert done.returncode == 2
+    assert "CleanFlights.priority is refused: 'priority' is an attribute of luigi.Task" in done.stderr
+    assert "Traceback" not in done.stderr
+    new_project.edit("transforms.py", "LATE = 15", "LATE = = 15")
+    done = new_project.run("status")
+    assert done.returncode == 2
+    assert "The tasks cannot be imported: SyntaxError: invalid syntax (transforms.py, line" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Traceback" in new_project.run("status", LOG_LEVEL="DEBUG").stderr
+
+
+def test_a_file_of_the_package_that_is_run_names_the_right_command(new_project: Project) -> None:
+    main = str(new_project.package / "__main__.py")
+    done = run([sys.executable, main], cwd=new_project.path.parent)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"Run the package, not a file in it: python -m {PACKAGE} (in {new_project.path})\n"
+    )
+
+
+def test_a_relative_root_lies_in_the_project_and_env_overrides_nothing(new_project: Project) -> None:
+    (new_project.path / ".env").write_text("DATA_ROOT=elsewhere\nRAW_ROOT=data/raw\nOTHER=ƒ\n", "utf-8")
+    environ = clean_environ(PYTHONPATH=str(new_project.path))
+    command = [sys.executable, "-m", PACKAGE, "status", "--json"]
+    done = run(command, cwd=new_project.path.parent, env=environ)
+    scores = json.loads(done.stdout)[3]
+    assert Path(scores["path"]).parent == new_project.path / "elsewhere"
+    done = run(command, cwd=new_project.path.parent, env=environ | {"DATA_ROOT": "there"})
+    assert Path(json.loads(done.stdout)[3]["path"]).parent == new_project.path / "there"
+
+
+def test_the_example_environment_changes_nothing(new_project: Project) -> None:
+    before = new_project.status()
+    (new_project.path / ".env.example").rename(new_project.path / ".env")
+    assert new_project.status() == before
+
+
+def test_luigis_own_command_line_keeps_working(new_project: Project) -> None:
+    command = [sys.executable, "-m", "luigi", "--module", f"{PACKAGE}.tasks", "AirportScores"]
+    done = run([*command, "--local-scheduler"], cwd=new_project.path, env=clean_environ(PYTHONPATH="."))
+    assert done.returncode == 0
+    assert "This progress looks :)" in done.stderr
+    assert new_project.ran() == {"ScoreReport"}
+
+
+def test_luigis_own_log_is_there_when_it_is_asked_for(new_project: Project) -> None:
+    done = new_project.run(LOG_LEVEL="INFO")
+    assert "luigi-interface: " in done.stderr
+    assert "Columns that the schema does not name: air_time, arr_time" in done.stderr
+
+
+def test_eight_runs_at_once_all_end_well_with_one_result(new_project: Project) -> None:
+    command = [sys.executable, "-m", PACKAGE]
+    processes = [
+        subprocess.Popen(
+            command,
+            cwd=new_project.path,
+            env=clean_environ(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        for _ in range(8)
+    ]
+    said = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 8, said
+    assert len({out.partition("\n")[2] for out, _ in said}) == 1
+    for row in new_project.status().values():
+        if row["rows"] and row["path"]:
+            names = {path.name for path in Path(row["path"]).iterdir()}
+            manifest = json.loads((Path(row["path"]) / "_SUCCESS").read_text(encoding="utf-8"))
+            assert names == {part["name"] for part in manifest["parts"]} | {"_SUCCESS"}
+
+
+def test_luigi_log_levels_follow_the_environment(monkeypatch) -> None:
+    import logging
+
+    for level, expected in (("DEBUG", "DEBUG"), ("ERROR", "CRITICAL")):
+        monkeypatch.setenv("LOG_LEVEL", level)
+        build.quiet_luigi()
+        assert logging.getLevelName(logging.getLogger("luigi-interface").level) == expected

@@ -1,0 +1,313 @@
+"""Datasets: written whole or not at all, read as written, and held to their schemas."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import dask.dataframe as dd
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from o_brien_s_flights_b.compose import CSVTarget, DataError, ParquetTarget, commit, conform
+
+SCHEMA = pa.schema(
+    [
+        ("name", pa.string()),
+        pa.field("n", pa.int64(), nullable=False),
+        ("share", pa.float64()),
+        ("late", pa.bool_()),
+        ("at", pa.timestamp("us", "UTC")),
+        ("day", pa.date32()),
+    ]
+)
+ROWS: list[dict[str, Any]] = [
+    {"name": "a", "n": 1, "share": 0.5, "late": True},
+    {"name": None, "n": 2, "share": None, "late": None},
+    {"name": "ƒ", "n": 3, "share": -1.0, "late": False},
+]
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> ParquetTarget:
+    """A write-once dataset with a schema, as a salted output makes it."""
+    return ParquetTarget(
+        str(tmp_path / "set"),
+        schema=SCHEMA,
+        salt="abc",
+        replace=False,
+        lineage=lambda: {"abc": {"task": "T"}},
+    )
+
+
+def parts(target: ParquetTarget) -> set[str]:
+    return {path.name for path in Path(target.path).iterdir()}
+
+
+def rows(target: Any, **options: Any) -> list[Any]:
+    table = pa.Table.from_pandas(target.read_dask(**options).compute(), preserve_index=False)
+    return table.to_pylist()
+
+
+def test_what_was_written_is_read_back_arrow_backed(target, frame) -> None:
+    target.write_dask(frame(SCHEMA, ROWS, 2))
+    read = target.read_dask()
+    assert dict(read.dtypes) == dict(read.compute().dtypes)
+    assert read.dtypes["n"] == pd.ArrowDtype(pa.int64())
+    assert read.dtypes["name"] == pd.StringDtype("pyarrow")
+    written = frame(SCHEMA, ROWS).compute()
+    pd.testing.assert_frame_equal(read.compute().reset_index(drop=True), written)
+
+
+def test_columns_and_filters_reach_the_reader(target, frame) -> None:
+    target.write_dask(frame(SCHEMA, ROWS, 3))
+    assert rows(target, columns=["name"], filters=[("n", ">", 2)]) == [{"name": "ƒ"}]
+
+
+def test_the_manifest_tells_all_of_a_dataset(target, frame) -> None:
+    target.write_dask(frame(SCHEMA, ROWS, 2))
+    manifest = json.loads((Path(target.path) / "_SUCCESS").read_text(encoding="utf-8"))
+    assert list(manifest) == ["parts", "rows", "bytes", "schema", "lineage", "created", "versions"]
+    assert [part["rows"] for part in manifest["parts"]] == [1, 2]
+    assert manifest["rows"] == 3
+    assert manifest["schema"]["n"] == "int64 not null"
+    assert manifest["lineage"] == {"abc": {"task": "T"}}
+    assert set(manifest["versions"]) == {"python", "dask", "luigi", "pandas", "pyarrow"}
+    for part in manifest["parts"]:
+        data = (Path(target.path) / part["name"]).read_bytes()
+        assert (part["bytes"], part["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
+    assert manifest["bytes"] == sum(part["bytes"] for part in manifest["parts"])
+
+
+def test_a_complete_folder_is_plain_parquet(target, frame) -> None:
+    target.write_dask(frame(SCHEMA, ROWS, 2))
+    assert pd.read_parquet(target.path)["n"].tolist() == [1, 2, 3]
+    assert pq.read_table(target.path).schema.remove_metadata().equals(SCHEMA)
+
+
+def test_the_second_writer_uses_what_stands_and_leaves_nothing(target, frame) -> None:
+    target.write_dask(frame(SCHEMA, ROWS[:1]))
+    before = parts(target)
+    target.write_dask(frame(SCHEMA, ROWS))
+    assert parts(target) == before
+    assert len(rows(target)) == 1
+
+
+def test_a_writer_that_was_overtaken_deletes_its_own_parts(target, frame, monkeypatch) -> None:
+    first = ParquetTarget(target.path, schema=SCHEMA, replace=False)
+    describe = target._describe
+
+    def overtaken(*args: Any) -> Any:
+        first.write_dask(frame(SCHEMA, ROWS[:1]))
+        return describe(*args)
+
+    monkeypatch.setattr(target, "_describe", overtaken)
+    target.write_dask(frame(SCHEMA, ROWS))
+    assert len(rows(target)) == 1
+    assert len(parts(target)) == 2
+
+
+def test_a_write_that_fails_leaves_nothing(target, frame) -> None:
+    def fail(part: pd.DataFrame) -> pd.DataFrame:
+        if part["n"].eq(3).any():
+            raise ZeroDivisionError
+        return part
+
+    with pytest.raises(ZeroDivisionError):
+        target.write_dask(frame(SCHEMA, ROWS, 3).map_partitions(fail, meta=frame(SCHEMA, [])._meta))
+    assert not target.exists()
+    assert parts(target) == set()
+
+
+def test_leftovers_of_other_attempts_are_not_read(target, frame) -> None:
+    Path(target.path).mkdir()
+    pq.write_table(pa.Table.from_pylist(ROWS, schema=SCHEMA), Path(target.path) / "part-dead.parquet")
+    target.write_dask(frame(SCHEMA, ROWS[:1]))
+    assert len(rows(target)) == 1
+
+
+def test_leftovers_of_dead_attempts_go_after_a_day_and_not_before(target, frame) -> None:
+    folder = Path(target.path)
+    folder.mkdir()
+    for name, age in (("part-dead.parquet", 90_000), ("part-young.parquet", 80_000)):
+        (folder / name).write_bytes(b"x")
+        os.utime(folder / name, (time.time() - age,) * 2)
+    target.write_dask(frame(SCHEMA, ROWS))
+    assert "part-young.parquet" in parts(target)
+    assert "part-dead.parquet" not in parts(target)
+
+
+def test_an_unsalted_dataset_is_replaced_as_a_whole(tmp_path, frame) -> None:
+    unsalted = ParquetTarget(str(tmp_path / "set"), schema=SCHEMA)
+    unsalted.write_dask(frame(SCHEMA, ROWS, 3))
+    unsalted.write_dask(frame(SCHEMA, ROWS[:1]))
+    assert len(rows(unsalted)) == 1
+    assert len(parts(unsalted)) == 2
+
+
+def test_a_rewrite_that_fails_keeps_what_stood(tmp_path, frame) -> None:
+    unsalted = ParquetTarget(str(tmp_path / "set"), schema=SCHEMA)
+    unsalted.write_dask(frame(SCHEMA, ROWS, 3))
+    broken = frame(SCHEMA, ROWS, 3).map_partitions(lambda p: p / 0, meta=frame(SCHEMA, [])._meta)
+    with pytest.raises(Exception):  # noqa: B017
+        unsalted.write_dask(broken)
+    assert len(rows(unsalted)) == 3
+    assert len(parts(unsalted)) == 4
+
+
+def test_a_dataset_that_is_not_complete_is_not_read(target) -> None:
+    with pytest.raises(FileNotFoundError, match="is not complete; run the task that writes it"):
+        target.read_dask()
+
+
+def test_an_incomplete_dataset_can_be_read_on_request(target, frame) -> None:
+    target.write_dask(frame(SCHEMA, ROWS, 2))
+    (Path(target.path) / "_SUCCESS").unlink()
+    assert len(rows(target, check_complete=False)) == 3
+    with pytest.raises(DataError, match=r"holds no file that fits \*\.parquet"):
+        ParquetTarget(f"{target.path}/x", schema=SCHEMA).read_dask(check_complete=False)
+
+
+def test_a_folder_of_another_program_is_read_by_its_files(tmp_path) -> None:
+    pq.write_table(pa.Table.from_pylist(ROWS, schema=SCHEMA), tmp_path / "part-0.parquet")
+    (tmp_path / "_SUCCESS").touch()
+    foreign = ParquetTarget(str(tmp_path), schema=SCHEMA)
+    assert foreign.manifest() is None
+    read = foreign.read_dask(columns=["n", "name"])
+    assert dict(read.dtypes) == dict(read.compute().dtypes)
+    assert read.dtypes["n"] == pd.ArrowDtype(pa.int64())
+    assert read["n"].sum().compute() == 6
+
+
+def test_a_damaged_manifest_is_named(target, frame) -> None:
+    target.write_dask(frame(SCHEMA, ROWS))
+    (Path(target.path) / "_SUCCESS").write_text('{"parts": ')
+    with pytest.raises(DataError, match=r"_SUCCESS is damaged: .*; delete it and run again"):
+        target.read_dask()
+
+
+def test_the_head_is_read_from_as_few_parts_as_it_needs(target, frame) -> None:
+    target.write_dask(frame(SCHEMA, ROWS, 3))
+    os.remove(target.files()[2])
+    assert target.head(2)["n"].to_pylist() == [1, 2]
+
+
+def test_without_a_schema_dask_decides(tmp_path) -> None:
+    plain = ParquetTarget(str(tmp_path / "set"))
+    written = pd.DataFrame({"x": [1, 2], "s": ["a", "b"]}, index=pd.Index([5, 6], name="key"))
+    plain.write_dask(dd.from_pandas(written, npartitions=2), compression="gzip")
+    assert plain.read_dask(columns=["s"]).compute().to_dict() == {"s": {5: "a", 6: "b"}}
+    meta = pq.read_metadata(plain.files()[0])
+    assert meta.row_group(0).column(0).compression == "GZIP"
+
+
+def test_csv_is_written_and_read_back(tmp_path, frame) -> None:
+    target = CSVTarget(str(tmp_path / "set"), schema=SCHEMA, null_values=("NA",))
+    target.write_dask(frame(SCHEMA, ROWS, 2))
+    assert [row["n"] for row in rows(target)] == [1, 2, 3]
+    assert rows(target, columns=["name"])[1] == {"name": None}
+    plain = CSVTarget(str(tmp_path / "plain"))
+    plain.write_dask(dd.from_pandas(pd.DataFrame({"x": [1, 2]}), npartitions=1))
+    assert plain.read_dask(dtype={"x": "float64"}).compute()["x"].tolist() == [1.0, 2.0]
+    assert list(plain.read_dask(columns=["x"]).columns) == ["x"]
+    with pytest.raises(TypeError, match="CSV files take no filters"):
+        plain.read_dask(filters=[("x", ">", 1)])
+    with pytest.raises(DataError, match=r"holds no file that fits \*\.csv"):
+        CSVTarget(str(tmp_path), flag=None).read_dask(check_complete=False)
+
+
+def test_a_frame_that_does_not_fit_is_refused_before_data_is_read(target, frame) -> None:
+    def never(part: pd.DataFrame) -> pd.DataFrame:
+        raise AssertionError("data was read")
+
+    wrong = frame(SCHEMA, ROWS).drop(columns=["day"])
+    wrong = wrong.assign(n=wrong["n"].astype("float64[pyarrow]"), extra=1)
+    wrong = wrong.map_partitions(never, meta=wrong._meta)
+    with pytest.raises(DataError) as error:
+        target.write_dask(wrong)
+    assert str(error.value) == (
+        "the frame does not fit the schema: the column 'day' is missing; "
+        "the column 'n' is double, the schema says int64; the column 'extra' is left over; "
+        "mend the transform or the schema"
+    )
+    assert not Path(target.path).exists()
+
+
+def test_a_column_that_became_the_index_is_told_how_to_come_back(target, frame) -> None:
+    with pytest.raises(DataError, match=r"'name' is missing; reset_index\(\) gives the column 'name'"):
+        target.write_dask(frame(SCHEMA, ROWS).set_index("name", divisions=["a", "ƒ"]))
+
+
+def test_a_pandas_frame_is_refused(target) -> None:
+    with pytest.raises(DataError, match="a Dask frame is needed, not DataFrame of pandas"):
+        target.write_dask(pd.DataFrame())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda p: p.assign(n=p["n"].astype("float64[pyarrow]")), "'n' is double, the schema says"),
+        (lambda p: p.assign(n=p["n"].where(p["n"] < 3)), "'n' has 1 nulls and may have none"),
+        (lambda p: p.assign(more=1), "'more' is left over"),
+        (lambda p: p.drop(columns=["late"]), "'late' is missing"),
+        (lambda p: p.assign(share=["x", 1][: len(p)]), "does not fit the schema"),
+    ],
+)
+def test_a_part_that_does_not_fit_stops_the_commit_and_is_named(target, frame, change, said) -> None:
+    meta = frame(SCHEMA, [])._meta
+    with pytest.raises(DataError, match=rf"part-00001-\w+\.parquet .*{said}"):
+        target.write_dask(
+            frame(SCHEMA, ROWS, 2).map_partitions(
+                lambda part: change(part) if len(part) == 2 else part,
+                meta=meta,
+                enforce_metadata=False,
+            )
+        )
+    assert not target.exists()
+
+
+def test_a_part_of_nulls_alone_fits_and_strings_of_any_width_are_equal(target, frame) -> None:
+    def plain(part: pd.DataFrame) -> pd.DataFrame:
+        return part.assign(share=None, name=part["name"].astype(pd.ArrowDtype(pa.large_string())))
+
+    target.write_dask(frame(SCHEMA, ROWS).map_partitions(plain, meta=frame(SCHEMA, [])._meta))
+    assert [row["share"] for row in rows(target)] == [None] * 3
+
+
+def test_object_storage_is_refused_with_a_sentence(frame) -> None:
+    with pytest.raises(DataError, match="is on object storage, where this version cannot commit"):
+        ParquetTarget("memory://bucket/set").write_dask(frame(SCHEMA, ROWS))
+
+
+def test_a_commit_creates_only_if_absent(tmp_path) -> None:
+    import fsspec
+
+    fs, flag = fsspec.filesystem("file"), str(tmp_path / "_SUCCESS")
+    assert commit.commit(fs, flag, {"parts": [], "n": 1}, replace=False)
+    assert not commit.commit(fs, flag, {"parts": [], "n": 2}, replace=False)
+    assert commit.read_manifest(fs, flag)["n"] == 1
+    assert commit.commit(fs, flag, {"parts": [], "n": 3}, replace=True)
+    assert commit.read_manifest(fs, flag)["n"] == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["_SUCCESS"]
+
+
+def test_a_flag_may_be_left_out_or_have_another_name(tmp_path, frame) -> None:
+    assert not CSVTarget(str(tmp_path), flag=None).exists()
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    assert CSVTarget(str(tmp_path), flag=None).exists()
+    assert not CSVTarget(str(tmp_path), flag="done").exists()
+    (tmp_path / "done").touch()
+    assert CSVTarget(str(tmp_path), flag="done").exists()
+    assert str(CSVTarget(str(tmp_path))) == str(tmp_path)
+    with pytest.raises(TypeError, match="has no flag"):
+        ParquetTarget(str(tmp_path), flag=None).write_dask(frame(SCHEMA, ROWS))
+
+
+def test_dtypes_of_a_schema_are_arrow_backed() -> None:
+    assert conform.dtype(pa.large_string()) == pd.StringDtype("pyarrow")
+    assert conform.dtype(pa.int8()) == pd.ArrowDtype(pa.int8())
