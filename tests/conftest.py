@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ import luigi
 import pytest
 from baking import bake, clean_environ, run
 
-NAME = 'O\'Brien\'s "ƒlights" <b>😀'
+NAME = "O'Brien's \"ƒlights\" <b>😀"
 PACKAGE = "o_brien_s_flights_b"
-DESCRIPTION = "It's a \"test\": {{ 7*7 }} & <b> \\ # 😀"
+DESCRIPTION = 'It\'s a "test": {{ 7*7 }} & <b> \\ # 😀'
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -122,7 +123,7 @@ def frame() -> Callable[..., Any]:
 
         whole = pa.Table.from_pylist(rows, schema=schema).to_pandas(types_mapper=conform.dtype)
         cuts = [len(rows) * cut // partitions for cut in range(partitions + 1)]
-        parts = [whole.iloc[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+        parts = [whole.iloc[a:b] for a, b in pairwise(cuts)]
         return dd.from_map(lambda part: part, parts, meta=conform.empty_frame(schema))
 
     return make

@@ -79,7 +79,10 @@ def test_the_pipeline_of_the_course_runs(data_root: Path) -> None:
     assert cleaned["useful"].tolist() == [1, 0, 4]
     result = task.output().read_dask().compute()
     pd.testing.assert_series_equal(
-        result["useful"], pd.Series([4.0, 0.5], [3, 5], name="useful"), check_index_type=False, check_names=False
+        result["useful"],
+        pd.Series([4.0, 0.5], [3, 5], name="useful"),
+        check_index_type=False,
+        check_names=False,
     )
     assert task.output().path == f"{data_root}/ByStars-{task.output().salt}"
     manifest = json.loads(Path(task.output().path, "_SUCCESS").read_text())

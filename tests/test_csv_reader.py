@@ -11,7 +11,12 @@ import pytest
 from o_brien_s_flights_b.compose import CSVTarget, DataError
 
 SCHEMA = pa.schema(
-    [("name", pa.string()), ("n", pa.int32()), ("at", pa.timestamp("us", "UTC")), ("x", pa.float64())]
+    [
+        ("name", pa.string()),
+        ("n", pa.int32()),
+        ("at", pa.timestamp("us", "UTC")),
+        ("x", pa.float64()),
+    ]
 )
 HEADER = "name,n,at,x\n"
 
@@ -20,7 +25,9 @@ HEADER = "name,n,at,x\n"
 def read(tmp_path: Path) -> Any:
     """Reads files of these texts through a target with the schema."""
 
-    def rows(*texts: str | bytes, schema: pa.Schema = SCHEMA, **options: Any) -> list[dict[str, Any]]:
+    def rows(
+        *texts: str | bytes, schema: pa.Schema = SCHEMA, **options: Any
+    ) -> list[dict[str, Any]]:
         for number, text in enumerate(texts):
             data = text.encode() if isinstance(text, str) else text
             (tmp_path / f"{number}.csv").write_bytes(data)
@@ -87,7 +94,10 @@ def test_every_file_that_is_empty_or_lacks_a_column_is_named_at_once(read, tmp_p
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("a,1,,\nb,one,,\n", "column 'n', line 3: CSV conversion error to int32: invalid value 'one'"),
+        (
+            "a,1,,\nb,one,,\n",
+            "column 'n', line 3: CSV conversion error to int32: invalid value 'one'",
+        ),
         ("a,1,,\n\n\nb,1.5,,\n", "column 'n', line 5: CSV conversion error to int32"),
         ('"a\nb",1,,\nc,1,soon,\n', "column 'at', line 4: CSV conversion error to timestamp"),
         ("a,1,,\nb,1\n", "line 3: CSV parse error: Expected 4 columns, got 2: b,1"),

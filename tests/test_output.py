@@ -39,7 +39,6 @@ def path(pattern: str, root: Path, **values: object) -> str:
         ("{task}", "Scores.txt"),
         ("{task.__class__.__name__}-{task.name}", "Scores-x.txt"),
         ("{task.day}/{task}", "2013-01-02/Scores.txt"),
-        ("{task.day:%Y/%m}/{task}", "2013%2F01/Scores.txt"),
         ("{task}.html", "Scores.html"),
         ("{task}.txt", "Scores.txt"),
         ("{task}.v2/{task}", "Scores.v2/Scores.txt"),

@@ -51,7 +51,9 @@ def test_a_requirement_list_is_the_same_task_over_many_values_in_their_order() -
     assert Week(first=2).days == [Day(day=n, name="mine") for n in (2, 3, 4)]
 
 
-def test_requires_gives_a_dict_with_inherited_requirements_first_and_overridden_ones_left_out() -> None:
+def test_requires_gives_a_dict_with_inherited_requirements_first_and_overridden_ones_left_out() -> (
+    None
+):
     assert list(LongWeek().requires()) == ["opening", "days", "extra"]
     assert LongWeek().requires()["extra"] == Day(day=8, name="extra")
     assert isinstance(LongWeek.requires, Requires)
@@ -75,9 +77,7 @@ def refusal(make: object) -> str:
 
 def test_a_name_that_is_a_parameter_of_the_required_task_is_refused() -> None:
     said = refusal(lambda: type("Bad", (luigi.Task,), {"day": Requirement(Day)}))
-    assert said == (
-        "Bad.day is refused: 'day' is a parameter of Day too; rename one of them"
-    )
+    assert said == ("Bad.day is refused: 'day' is a parameter of Day too; rename one of them")
 
 
 def test_a_name_that_is_a_parameter_of_another_required_task_is_refused() -> None:
@@ -111,5 +111,7 @@ def test_a_parameter_that_is_given_collides_with_nothing() -> None:
 
 @pytest.mark.parametrize("params", [{}, {"day": lambda t: [1], "name": lambda t: ["a"]}])
 def test_a_requirement_list_over_no_or_several_parameters_is_refused(params) -> None:
-    with pytest.raises(TypeError, match=r"RequirementList\(Day\) takes one parameter as a function"):
+    with pytest.raises(
+        TypeError, match=r"RequirementList\(Day\) takes one parameter as a function"
+    ):
         RequirementList(Day, **params)

@@ -54,7 +54,9 @@ def test_an_edit_runs_exactly_what_it_touches(project, name, old, new, again) ->
 def test_comments_docstrings_and_formatting_run_nothing(project: Project) -> None:
     project.edit("transforms.py", "    arrived = raw", "    # They arrived.\n\n    arrived = raw")
     project.edit("transforms.py", "Keep the flights that arrived", "Keep what arrived")
-    project.edit("schemas.py", '        ("faa", pa.string()),', "        ('faa',\n  pa.string(), ),")
+    project.edit(
+        "schemas.py", '        ("faa", pa.string()),', "        ('faa',\n  pa.string(), ),"
+    )
     project.edit("tasks.py", CLASS, f'{CLASS}    "It."\n')
     assert project.ran() == set()
 

@@ -22,7 +22,9 @@ from o_brien_s_flights_b.compose import (
 
 
 def task(name: str = "Task", *bases: type, **attributes: object) -> type[luigi.Task]:
-    return type(name, bases or (luigi.Task,), {"__version__": "1", "requires": Requires()} | attributes)
+    return type(
+        name, bases or (luigi.Task,), {"__version__": "1", "requires": Requires()} | attributes
+    )
 
 
 def test_a_salt_is_twelve_hexadecimal_digits_of_the_document() -> None:
@@ -88,7 +90,7 @@ def test_a_parameters_own_parse_and_serialize_decide_what_is_equal(parameter, on
 
 
 def test_a_value_that_its_parameter_cannot_read_back_is_named() -> None:
-    with pytest.raises(ComposeError, match="Task.n is 'x', which is no IntParameter: invalid"):
+    with pytest.raises(ComposeError, match=r"Task\.n is 'x', which is no IntParameter: invalid"):
         salt(task(n=luigi.IntParameter())(n="x"))
 
 
@@ -132,9 +134,13 @@ def test_a_bumped_version_changes_everything_downstream_alone() -> None:
 
 def test_lineage_is_the_flat_closure_that_explains_a_salt() -> None:
     bottom = task("Bottom")
-    top = task("Top", left=Requirement(bottom), many=RequirementList(task("Each", n=luigi.IntParameter()), n=lambda t: [1, 2]))()
+    top = task(
+        "Top",
+        left=Requirement(bottom),
+        many=RequirementList(task("Each", n=luigi.IntParameter()), n=lambda t: [1, 2]),
+    )()
     closure = lineage(top)
-    assert [document["task"] for document in closure.values()][0] == "Top"
+    assert next(iter(closure)) == salt(top)
     assert sorted(d["task"] for d in closure.values()) == ["Bottom", "Each", "Each", "Top"]
     assert closure[salt(top)]["requires"] == {
         "left": salt(top.left),

@@ -118,7 +118,9 @@ def test_the_same_code_in_another_place_has_the_same_version(digests) -> None:
         ("tasks", "rounded(LIMIT)", "rounded(2 * LIMIT)", "tasks.Stage"),
     ],
 )
-def test_an_edit_changes_the_digest_of_its_own_piece_alone(digests, module, old, new, piece) -> None:
+def test_an_edit_changes_the_digest_of_its_own_piece_alone(
+    digests, module, old, new, piece
+) -> None:
     before, after = digests(), digests(**{module: (old, new)})
     assert [name for name in after if before[name] != after[name]] == [piece]
     assert before.keys() == after.keys()
@@ -134,7 +136,11 @@ def test_an_edit_changes_the_digest_of_its_own_piece_alone(digests, module, old,
         ("helpers", "    return x\n", "    return -x\n"),
         ("helpers", "FACTOR = 2", "# two\n\nFACTOR = (2)"),
         ("tasks", "rounded, unused", "rounded"),
-        ("tasks", "class Upstream(luigi.Task):\n    pass", "class Upstream(luigi.Task):\n    x = 1"),
+        (
+            "tasks",
+            "class Upstream(luigi.Task):\n    pass",
+            "class Upstream(luigi.Task):\n    x = 1",
+        ),
     ],
 )
 def test_what_is_not_reached_or_is_no_code_changes_nothing(digests, module, old, new) -> None:
@@ -151,9 +157,12 @@ def test_what_is_not_reached_or_is_no_code_changes_nothing(digests, module, old,
         "        from .helpers import scale\n        return scale",
         "import luigi\nclass Stage(luigi.Task):\n    def run(self):\n"
         "        from . import helpers\n        return helpers.scale",
-        "import luigi\ntry:\n    from .helpers import scale\nexcept ImportError:\n    scale = None\n"
+        "import luigi\ntry:\n    from .helpers import scale\nexcept ImportError:\n    scale = 0\n"
         "class Stage(luigi.Task):\n    x = scale",
         "import luigi\nfrom . import helpers\nclass Stage(luigi.Task):\n    x = vars(helpers)",
+        "import luigi\nfrom .helpers import *\nclass Stage(luigi.Task):\n    x = scale",
+        "import luigi\nif luigi:\n    from .helpers import scale\n"
+        "class Stage(luigi.Task):\n    x = scale",
         "import luigi\nfrom .helpers import scale\nclass Stage(luigi.Task):\n"
         "    x = lambda self: [scale(y) for y in ()]",
     ],
@@ -164,7 +173,9 @@ def test_code_is_reached_however_it_is_imported(digests, tasks) -> None:
 
 
 def test_a_local_name_reaches_nothing_of_the_module(digests) -> None:
-    source = "import luigi\nLIMIT = 1\nclass Stage(luigi.Task):\n    def run(self, LIMIT):\n        return LIMIT"
+    source = (
+        "import luigi\nx = 1\nclass Stage(luigi.Task):\n    def run(self, x):\n        return x"
+    )
     assert list(digests(tasks=source)) == ["tasks.Stage"]
 
 

@@ -114,7 +114,7 @@ def status(as_json: bool, check: bool) -> int:
                 label(task),
                 "complete" if about["complete"] else "missing" if is_external(task) else "to run",
                 "" if about["rows"] is None else f"{about['rows']:,}",
-                "" if about["bytes"] is None else _size(about["bytes"]),
+                "" if about["bytes"] is None else f"{about['bytes'] / 1000:,.0f} kB",
                 "" if about["created"] is None else _age(about["created"]),
                 about["salt"],
             )
@@ -221,20 +221,9 @@ def _cell(value: Any) -> str:
     return f"{value:.2f}" if isinstance(value, float) else "" if value is None else str(value)
 
 
-def _size(size: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:.0f} TB"
-
-
 def _age(created: str) -> str:
-    seconds = (datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds()
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"
+    age = datetime.now(UTC) - datetime.fromisoformat(created)
+    return f"{age.days} d" if age.days else str(age).partition(".")[0]
 
 
 def _near(path: str) -> str:

@@ -15,10 +15,9 @@ from typing import Any
 import luigi
 from luigi.execution_summary import LuigiStatusCode
 
+from .describe import measured
 from .errors import ComposeError
-from .files import FileTarget
 from .graph import flat, is_external, label, outputs
-from .targets import BaseDaskTarget
 
 DONE, FAILED, MISUSED, MISSING, INTERRUPTED = 0, 1, 2, 3, 130  # exit statuses
 _STATUS = {
@@ -104,15 +103,11 @@ def _written_since(task: luigi.Task, before: list[Any]) -> bool:
 
 
 def _state(target: Any) -> Any:
-    if not target.exists():
-        return None
-    if isinstance(target, BaseDaskTarget):
-        return target.manifest()
-    if isinstance(target, FileTarget):
-        return target.modified()
-    if isinstance(target, luigi.LocalTarget):
-        return Path(target.path).stat().st_mtime_ns
-    raise ComposeError(f"nobody can tell when {target} was written; remove it instead of --force")
+    """When the target was written; None if it is not there."""
+    state = measured(target).get("created") if target.exists() else None
+    if state is None and target.exists():
+        raise ComposeError(f"nobody can tell when {target} was written; remove it and run again")
+    return state
 
 
 def _announce_success(task: luigi.Task) -> None:

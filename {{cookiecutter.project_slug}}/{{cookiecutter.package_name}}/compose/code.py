@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec, resolve_name
@@ -32,15 +32,21 @@ def _definitions(module: str) -> dict[str, list[ast.stmt]]:
     except (KeyError, OSError, TypeError):
         source = ""
     names: dict[str, list[ast.stmt]] = {}
-    ahead = ast.parse(source).body
-    while ahead:
-        statement = ahead.pop(0)
-        if isinstance(statement, ast.If | ast.Try):
-            ahead[:0] = [n for n in ast.walk(statement) if isinstance(n, ast.stmt)][1:]
+    ahead: list[Any] = [*ast.parse(source).body]
+    for statement in ahead:  # which grows by what stands in its branches
+        if isinstance(statement, ast.If | ast.Try | ast.ExceptHandler):
+            branches = (ast.stmt, ast.ExceptHandler)
+            ahead += [n for n in ast.iter_child_nodes(statement) if isinstance(n, branches)]
             continue
-        for name in _bound(statement):
+        for name in _star(statement, module) or _bound(statement):
             names.setdefault(name, []).append(statement)
     return names
+
+
+def _star(node: ast.stmt, module: str) -> Iterable[str]:
+    """What `from .module import *` brings from a module of the package."""
+    star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
+    return _definitions(origin) if star and is_own(origin := _origin(node, module), module) else ()
 
 
 def _bound(node: ast.AST) -> Iterator[str]:
@@ -75,7 +81,9 @@ def reached(module: str, qualname: str) -> Iterator[Name]:
                     local, origin = alias.asname or alias.name, _origin(statement, module)
                     if not is_own(origin, module):
                         continue
-                    if submodule := _module(f"{origin}.{alias.name}"):
+                    if local == "*":
+                        yield origin, qualname
+                    elif submodule := _module(f"{origin}.{alias.name}"):
                         scope[local] = submodule
                         known.add(local)
                     elif statement is not node or local == qualname:
@@ -122,7 +130,7 @@ def _global_names(node: ast.stmt) -> set[str]:
     return names(symtable(ast.unparse(node), "<task>", "exec"))
 
 
-def _origin(node: ast.ImportFrom, module: str) -> str:
+def _origin(node: Any, module: str) -> str:
     package = sys.modules[module].__package__ or ""
     return resolve_name("." * node.level + (node.module or ""), package)
 

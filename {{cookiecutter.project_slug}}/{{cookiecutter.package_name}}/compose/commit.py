@@ -23,7 +23,6 @@ import uuid
 from typing import Any
 
 from .errors import DataError
-from .roots import is_url
 
 Manifest = dict[str, Any]
 _DAY = 24 * 60 * 60
@@ -59,11 +58,6 @@ def commit(fs: Any, path: str, manifest: Manifest, replace: bool) -> bool:
     finally:
         discard(fs, [finished])
     return True
-
-
-def refuse_unless_local(path: str) -> None:
-    if is_url(path):
-        raise DataError(f"{path} is on object storage, where this version cannot commit a dataset")
 
 
 def discard(fs: Any, paths: list[str]) -> None:

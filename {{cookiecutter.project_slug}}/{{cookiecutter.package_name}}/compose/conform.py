@@ -19,9 +19,10 @@ def dtype(arrow_type: pa.DataType) -> Any:
     return pd.StringDtype("pyarrow") if _is_string(arrow_type) else pd.ArrowDtype(arrow_type)
 
 
-def empty_frame(schema: pa.Schema) -> pd.DataFrame:
+def empty_frame(schema: pa.Schema, columns: list[str] | None = None) -> pd.DataFrame:
     """A frame with no rows, for Dask's meta."""
-    frame: pd.DataFrame = schema.empty_table().to_pandas(types_mapper=dtype)
+    table = schema.empty_table().select(schema.names if columns is None else columns)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=dtype)
     return frame
 
 
@@ -30,7 +31,7 @@ def check_meta(meta: pd.DataFrame, schema: pa.Schema) -> None:
     found = pa.Schema.from_pandas(meta, preserve_index=False)
     if faults := _differences(found, schema):
         lost = [name for name in meta.index.names if name in schema.names and name in str(faults)]
-        cure = f"reset_index() gives the column {lost[0]!r}" if lost else "mend the transform or the schema"
+        cure = f"reset_index() gives the column {lost[0]!r}" if lost else "mend one of the two"
         raise DataError(f"the frame does not fit the schema: {'; '.join(faults)}; {cure}")
 
 

@@ -62,10 +62,13 @@ def _check_headers(fs: Any, files: list[str], schema: pa.Schema, options: dict[s
         logger.info("Columns that the schema does not name: %s", ", ".join(sorted(additional)))
 
 
+def _rows(data: bytes, options: dict[str, Any]) -> Any:
+    text = io.StringIO(data.decode("utf-8-sig", errors="replace"), newline="")
+    return csv.reader(text, delimiter=options.get("delimiter", ","))
+
+
 def _header(data: bytes, options: dict[str, Any]) -> list[str]:
-    text = data.decode("utf-8-sig", errors="replace")
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=options.get("delimiter", ","))
-    return next((row for row in rows if row), [])
+    return next(filter(None, _rows(data, options)), [])
 
 
 def _read_file(
@@ -121,12 +124,7 @@ def _explained(path: str, data: bytes, message: str, options: dict[str, Any]) ->
 
 def _line(data: bytes, row: int, options: dict[str, Any]) -> int:
     """The line on which a row begins; quoted line ends and blank lines count as lines."""
-    text = data.decode("utf-8-sig", errors="replace")
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=options.get("delimiter", ","))
-    begins = 1
-    for record in rows:
-        row -= bool(record)
-        if not row:
-            break
-        begins = rows.line_num + 1
-    return begins
+    begins, records = 1, _rows(data, options)
+    while row := row - bool(next(records)):
+        begins = records.line_num + 1
+    return int(begins)

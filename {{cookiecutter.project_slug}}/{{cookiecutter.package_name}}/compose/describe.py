@@ -30,7 +30,7 @@ def describe(task: luigi.Task) -> dict[str, Any]:
     for target in outputs(task):
         about["path"] = about["path"] or getattr(target, "path", None)
         if about["complete"]:
-            about |= _measured(target)
+            about |= measured(target)
     return about
 
 
@@ -66,7 +66,8 @@ def _is_dataset(task: luigi.Task) -> bool:
     return isinstance(task.output(), ParquetTarget)
 
 
-def _measured(target: Any) -> dict[str, Any]:
+def measured(target: Any) -> dict[str, Any]:
+    """Rows, bytes and when it was written, as far as the target tells."""
     if isinstance(target, BaseDaskTarget):
         if manifest := target.manifest():
             return {name: manifest[name] for name in ("rows", "bytes", "created")}

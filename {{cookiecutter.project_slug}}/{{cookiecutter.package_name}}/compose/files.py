@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,74 +25,69 @@ class FileTarget(luigi.LocalTarget):
     A reader sees the old file or the whole new one, never a part of it.
     """
 
-    def __init__(
-        self,
-        path: str,
-        format: Any = None,
-        is_tmp: bool = False,
-        storage_options: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__(path, format=format, is_tmp=is_tmp)
+    def __init__(self, path: str, storage_options: Any = None, **kwargs: Any) -> None:
+        super().__init__(path, **kwargs)
         self.storage_options = storage_options or {}
 
-    def _remote(self) -> Any:
-        """The file system of a URL and the path on it; None for a local path."""
-        return fsspec.url_to_fs(self.path, **self.storage_options) if is_url(self.path) else None
+    def _call(self, method: str, *arguments: Any) -> Any:
+        fs, path = fsspec.url_to_fs(self.path, **self.storage_options)
+        return getattr(fs, method)(path, *arguments)
 
     def exists(self) -> bool:
-        fs, path = self._remote() or (None, self.path)
-        return bool(fs.exists(path)) if fs else Path(path).exists()
+        return bool(self._call("exists"))
+
+    def remove(self) -> None:
+        self._call("rm_file")
 
     def size(self) -> int:
         """Bytes."""
-        fs, path = self._remote() or (None, self.path)
-        return int(fs.size(path)) if fs else Path(path).stat().st_size
+        return int(self._call("size"))
 
     def modified(self) -> datetime:
         """When it was last written."""
-        fs, path = self._remote() or (fsspec.filesystem("file"), self.path)
-        when: datetime = fs.modified(path)
+        when: datetime = self._call("modified")
         return when
 
-    def remove(self) -> None:
-        if remote := self._remote():
-            remote[0].rm(remote[1])
-        else:
-            super().remove()
-
     def open(self, mode: str = "r") -> Any:
-        if not (remote := self._remote()):
-            return super().open(mode)
-        fs, path = remote
         if "w" in mode:
-            return self.format.pipe_writer(_Upload(fs, path))
-        return self.format.pipe_reader(FileWrapper(fs.open(path, "rb")))
+            return self.format.pipe_writer(_Atomic(self))
+        return self.format.pipe_reader(FileWrapper(self._call("open", "rb")))
 
-    @contextmanager
+    @contextlib.contextmanager
     def temporary_path(self) -> Iterator[str]:
         """A path to write to; what stands there moves to its place unless there was an error."""
-        if not (remote := self._remote()):
-            self.makedirs()
-            folder = tempfile.mkdtemp(prefix=".", dir=os.path.dirname(self.path) or ".")
-        else:
-            folder = tempfile.mkdtemp()
-        temporary = os.path.join(folder, Path(self.path).name)
+        path = self.begin()
         try:
-            yield temporary
-            if remote:
-                remote[0].put_file(temporary, remote[1])
-            else:
-                os.replace(temporary, self.path)
+            yield path
+            self.finish(path)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            Path(path).unlink(missing_ok=True)
+
+    def begin(self) -> str:
+        """A temporary local path: beside the file if that is local."""
+        if is_url(self.path):
+            return str(Path(tempfile.gettempdir(), uuid.uuid4().hex))
+        self.makedirs()
+        return f"{self.path}-{uuid.uuid4().hex}"
+
+    def finish(self, path: str) -> None:
+        """Put what stands at the temporary path into its place, in one step."""
+        if is_url(self.path):
+            fs, there = fsspec.url_to_fs(self.path, **self.storage_options)
+            fs.put_file(path, there)
+        else:
+            os.replace(path, self.path)
 
 
-class _Upload(AtomicLocalFile):
-    """A local temporary file that is uploaded when it is closed without an error."""
+class _Atomic(AtomicLocalFile):
+    """A temporary file that is put into its place when it is closed without an error."""
 
-    def __init__(self, fs: Any, path: str) -> None:
-        self.remote = fs
-        super().__init__(path)
+    def __init__(self, target: FileTarget) -> None:
+        self.target = target
+        super().__init__(target.path)
+
+    def generate_tmp_path(self, path: str) -> str:
+        return self.target.begin()
 
     def move_to_final_destination(self) -> None:
-        self.remote.put_file(self.tmp_path, self.path)
+        self.target.finish(self.tmp_path)

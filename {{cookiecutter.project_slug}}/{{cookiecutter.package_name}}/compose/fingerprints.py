@@ -6,11 +6,12 @@ in `.fingerprints.json` in the data root. A file on object storage counts by its
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,10 @@ from luigi.format import UTF8
 
 from .files import FileTarget
 from .graph import outputs
-from .roots import is_url, roots
+from .roots import is_url, resolve
 from .targets import BaseDaskTarget
 
 _Known = dict[str, list[Any]]  # path: [size, modification time in ns, digest]
-_TICK = 50_000_000  # ns: a file changed so recently could change again and keep its time
 
 
 def fingerprint(task: luigi.Task) -> dict[str, str]:
@@ -51,47 +51,32 @@ def _digests(paths: list[str], storage_options: dict[str, Any]) -> list[str]:
     if paths and is_url(paths[0]):
         fs, _ = fsspec.url_to_fs(paths[0], **storage_options)
         return [str(fs.checksum(path)) for path in paths]
-    known = _remembered()
+    memory = FileTarget(resolve(".fingerprints.json"), format=UTF8)
+    try:
+        with memory.open() as file:
+            known: _Known = json.load(file)
+    except (OSError, ValueError):
+        known = {}
     with ThreadPoolExecutor() as pool:
-        entries = list(pool.map(lambda path: _entry(path, known), paths))
-    now = time.time_ns()
-    settled = {
-        path: entry
-        for path, entry in zip(paths, entries, strict=True)
-        if now - entry[1] > (_TICK if entry[1] % 1_000_000_000 else 2_000_000_000)
-    }
+        entries = dict(zip(paths, pool.map(partial(_entry, known), paths), strict=True))
+    settled = {path: entry for path, entry in entries.items() if _is_settled(entry[1])}
     if any(known.get(path) != entry for path, entry in settled.items()):
-        _remember(known | settled)
-    return [entry[2] for entry in entries]
+        with contextlib.suppress(OSError), memory.open("w") as file:  # else digest again next time
+            json.dump(known | settled, file)
+    return [digest for _, _, digest in entries.values()]
 
 
-def _entry(path: str, known: _Known) -> list[Any]:
-    stat = os.stat(path)
+def _entry(known: _Known, path: str) -> list[Any]:
+    stat = Path(path).stat()
     entry = known.get(path)
     if entry and entry[:2] == [stat.st_size, stat.st_mtime_ns]:
         return entry
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return [stat.st_size, stat.st_mtime_ns, digest]
 
 
-def _memory() -> Path | None:
-    root = roots().data_root
-    return None if is_url(root) else Path(root) / ".fingerprints.json"
-
-
-def _remembered() -> _Known:
-    try:
-        known: _Known = json.loads(_memory().read_bytes())  # type: ignore[union-attr]
-        return known
-    except (AttributeError, OSError, ValueError):
-        return {}
-
-
-def _remember(known: _Known) -> None:
-    if path := _memory():
-        try:
-            with FileTarget(str(path), format=UTF8).open("w") as file:
-                json.dump(known, file)
-        except OSError:
-            pass  # a read-only root: digest again next time
+def _is_settled(modified: int) -> bool:
+    """Whether a file is so old that another change would show in its time (in ns)."""
+    tick = 50_000_000 if modified % 1_000_000_000 else 2_000_000_000
+    return time.time_ns() - modified > tick

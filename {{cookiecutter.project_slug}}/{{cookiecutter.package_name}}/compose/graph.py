@@ -31,7 +31,8 @@ def walk(
             opened[task] = _by_name(task.requires())
         missing = [t for t in flat(opened[task]) if t not in done and not known(t)]
         if cycle := [t for t in missing if t in opened]:
-            raise ComposeError(f"{label(cycle[0])} requires itself, through {label(task)}; break the cycle")
+            through = f"{label(cycle[0])} requires itself, through {label(task)}"
+            raise ComposeError(f"{through}; break the cycle")
         stack.extend(missing)
         if not missing:
             yield task, opened.pop(task)

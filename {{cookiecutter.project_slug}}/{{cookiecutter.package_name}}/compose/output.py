@@ -89,7 +89,7 @@ class _PathFormatter(Formatter):
             value = value.get_task_family()
         elif isinstance(owner := kwargs.get(first), luigi.Task):
             param = dict(owner.get_params()).get(field_name.partition(".")[2])
-            value = _Parameter(value, param) if param else value
+            value = param.serialize(value) if param else value
         return value, first
 
     def format_field(self, value: Any, format_spec: str) -> str:
@@ -97,16 +97,3 @@ class _PathFormatter(Formatter):
         if not text:
             return "%"  # quote() never gives a lone %, so that no other value has this name
         return text.replace(".", "%2E") if text.endswith(".") else text
-
-
-class _Parameter:
-    """A parameter's value: formatted by its own format if one is asked for, else serialized."""
-
-    def __init__(self, value: Any, param: luigi.Parameter[Any]) -> None:
-        self.value, self.param = value, param
-
-    def __format__(self, format_spec: str) -> str:
-        if format_spec:
-            return format(self.value, format_spec)
-        text: str = self.param.serialize(self.value)
-        return text

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import platform
+from datetime import UTC, datetime
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from . import conform
+from . import commit, conform
 from .errors import DataError
 from .roots import is_url
-from .targets import BaseDaskTarget, Encoder
+from .targets import BaseDaskTarget
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -21,6 +25,44 @@ class ParquetTarget(BaseDaskTarget):
     """A folder of Parquet files."""
 
     suffix = ".parquet"
+
+    def write_dask(
+        self, frame: dd.DataFrame, compression: str | None = "zstd", **options: Any
+    ) -> None:
+        """Write and commit the frame; options as for pyarrow.parquet.write_table.
+
+        Nothing is left of an attempt that fails. Raises DataError before any data is read if the
+        frame does not fit the schema.
+        """
+        from dask.base import compute
+        from dask.delayed import delayed
+
+        if not hasattr(frame, "to_delayed"):
+            raise DataError(f"a Dask frame is needed, not {type(frame).__module__.split('.')[0]}'s")
+        if not self.flag:
+            raise TypeError(f"{self.path} has no flag, so nothing could tell when it is complete")
+        if self.schema is not None:
+            conform.check_meta(frame._meta, self.schema)
+        if is_url(self.path):
+            raise DataError(f"{self.path} is on object storage, where nothing can be committed yet")
+        if not self.replace and self.exists():
+            return
+        self.fs.makedirs(self.path, exist_ok=True)
+        end = f"{commit.new_attempt()}{self.suffix}"
+        paths = [self.at(f"part-{number:05d}-{end}") for number in range(frame.npartitions)]
+        schema = conform.schema_of(frame) if self.schema is None else self.schema
+        options = {"compression": compression} | options
+        write = delayed(partial(_write_part, self.fs, schema, self.schema is not None, options))
+        useless = paths  # until they are committed
+        try:
+            parts = compute(*map(write, frame.to_delayed(), paths))
+            manifest = self._describe(list(parts), schema)
+            old = (self.parts() or []) if self.replace else []
+            if commit.commit(self.fs, self.at(self.flag), manifest, self.replace):
+                useless = old
+                commit.sweep(self.fs, self.path, self.flag, manifest)
+        finally:
+            commit.discard(self.fs, useless)
 
     def head(self, rows: int) -> pa.Table:
         """The first rows, as written, without pandas."""
@@ -35,42 +77,49 @@ class ParquetTarget(BaseDaskTarget):
                 break
         return pa.concat_tables(tables).slice(0, rows)
 
-    def _read(self, columns: list[str] | None, filters: Any, options: dict[str, Any]) -> Any:
+    def _read(self, files: list[str], columns: Any, filters: Any, options: dict[str, Any]) -> Any:
         import dask.dataframe as dd
         from pyarrow.fs import LocalFileSystem
 
-        files = self.files()
-        if not files:
-            raise DataError(f"{self.path} holds no file that fits {self.glob}")
-        options.setdefault("storage_options", self.storage_options or None)
+        options = {"storage_options": self.storage_options or None} | options
         if self.schema is None:
             return dd.read_parquet(files, columns=columns, filters=filters, **options)
-        if not is_url(self.path):
-            options.setdefault("filesystem", LocalFileSystem())
-        options.setdefault("dtype_backend", "pyarrow")
+        local = {} if is_url(self.path) else {"filesystem": LocalFileSystem()}
+        options = {"dtype_backend": "pyarrow"} | local | options
         frame = dd.read_parquet(files, columns=columns, filters=filters, **options)
-        meta = conform.empty_frame(self.schema)[list(frame.columns)]
-        # A program without pandas has left no dtypes in the files for Dask to find.
-        if list(frame._meta.dtypes.items()) != list(meta.dtypes.items()):
-            frame = frame.map_partitions(conform.as_dtypes, meta.dtypes, meta=meta)
-        return frame
+        meta = conform.empty_frame(self.schema, list(frame.columns))
+        if frame._meta.dtypes.to_dict() == meta.dtypes.to_dict():
+            return frame
+        # Another program wrote it and left no dtypes in the files for Dask to find.
+        return frame.map_partitions(conform.as_dtypes, meta.dtypes, meta=meta)
 
-    def _encoder(self, frame: dd.DataFrame, compression: str | None, options: Any) -> Encoder:
-        schema = self.schema if self.schema is not None else conform.schema_of(frame)
-        declared = self.schema is not None
-        return partial(_to_parquet, schema, declared, {"compression": compression} | options)
+    def _describe(self, parts: list[dict[str, Any]], schema: pa.Schema) -> commit.Manifest:
+        return {
+            "parts": parts,
+            "rows": sum(part["rows"] for part in parts),
+            "bytes": sum(part["bytes"] for part in parts),
+            "schema": {f.name: f"{f.type}{'' if f.nullable else ' not null'}" for f in schema},
+            "lineage": self.lineage(),
+            "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "versions": {"python": platform.python_version()}
+            | {name: version(name) for name in ("dask", "luigi", "pandas", "pyarrow")},
+        }
 
 
-def _to_parquet(
-    schema: pa.Schema, declared: bool, options: dict[str, Any], part: pd.DataFrame, name: str
-) -> bytes:
+def _write_part(
+    fs: Any, schema: pa.Schema, declared: bool, options: Any, part: pd.DataFrame, path: str
+) -> dict[str, Any]:
     import pyarrow as pa
     from pyarrow import parquet
 
+    name = path.rpartition("/")[2]
     if declared:
         table = conform.to_table(part, schema, name)
     else:
         table = pa.Table.from_pandas(part, schema=schema, preserve_index=None)
     buffer = io.BytesIO()
     parquet.write_table(table, buffer, **options)
-    return buffer.getvalue()
+    data = buffer.getvalue()
+    fs.pipe_file(path, data)
+    digest = hashlib.sha256(data).hexdigest()
+    return {"name": name, "rows": len(part), "bytes": len(data), "sha256": digest}

@@ -6,34 +6,24 @@ import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any
+
+_load: list[Callable[[], Any]] = []
 
 
-class Roots(Protocol):
-    """The two absolute folders or URLs that the package's settings provide."""
-
-    @property
-    def data_root(self) -> str: ...
-    @property
-    def raw_root(self) -> str: ...
-
-
-_load: list[Callable[[], Roots]] = []
-
-
-def use(load: Callable[[], Roots]) -> None:
-    """Ask `load` for the roots from now on, once for each value of their variables."""
+def use(load: Callable[[], Any]) -> None:
+    """Ask `load` for `data_root` and `raw_root` from now on, once for each value of theirs."""
     _load[:] = [load]
     _roots.cache_clear()
 
 
-def roots() -> Roots:
-    """The roots that the environment names now."""
+def roots() -> Any:
+    """The absolute folders or URLs that the environment names now."""
     return _roots(os.environ.get("DATA_ROOT"), os.environ.get("RAW_ROOT"))
 
 
 @cache
-def _roots(data_root: str | None, raw_root: str | None) -> Roots:
+def _roots(data_root: str | None, raw_root: str | None) -> Any:
     return _load[0]()
 
 

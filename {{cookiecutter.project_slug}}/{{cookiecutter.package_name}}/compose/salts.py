@@ -58,12 +58,9 @@ def settled_lineage(task: luigi.Task) -> dict[str, Document]:
     for required in flat(task.requires()):
         if is_external(required):
             before, now = documents[salt(required)]["files"], fingerprint(required)
-            changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-            if changed:
-                raise DataError(
-                    f"{label(required)} changed while {label(task)} was computed: {', '.join(sorted(changed))}; "
-                    f"nothing was committed; run again"
-                )
+            if changed := sorted({name for name, _ in before.items() ^ now.items()}):
+                meanwhile = f"{label(required)} changed while {label(task)} was computed"
+                raise DataError(f"{meanwhile}: {', '.join(changed)}; nothing committed; run again")
     return documents
 
 
