@@ -87,7 +87,7 @@ def package_from(slug: str) -> str:
 
 
 def line(answer: str, text: str) -> Iterator[str]:
-    if len(text.splitlines()) > 1 or text.splitlines() not in ([], [text]):
+    if text.splitlines() not in ([], [text]):
         yield f"{answer} has more than one line; give one"
     elif re.search("[\x00-\x08\x0e-\x1f\ud800-\udfff]", text):
         yield f"{answer} holds a control character; leave it out"

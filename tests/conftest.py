@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def baked() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data root; the raw root lies in it, and nothing of another test is remembered."""
     from o_brien_s_flights_b.compose import salts
 
@@ -49,8 +49,7 @@ def data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.setenv("DATA_ROOT", str(root))
     luigi.task_register.Register.clear_instance_cache()
     salts.forget()
-    yield root
-    luigi.configuration.LuigiConfigParser._instance = None
+    return root
 
 
 @pytest.fixture

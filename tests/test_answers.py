@@ -88,12 +88,13 @@ NAMES = [
     "Test",
     "Test Pipeline",
     "x" * 80,
+    "航" * 80,
     "...",
     "_",
     "{{ 7*7 }}",
 ]
 TAKEN = [  # by what
-    "_json",
+    "_pandas",  # pip, which leaves the underscore out
     "test",  # Python's own tests
     "sitecustomize",  # Python, which imports it at every start
     "__main__",
@@ -101,7 +102,7 @@ TAKEN = [  # by what
     "test_pipeline",
     "build",  # git, which ignores it
     "__pycache__",
-    "python_dateutil",  # pip, to which the project has the same name as its package
+    "python_dateutil",  # pip, to which the project is called like its package
 ]
 MKDIR = "lipsum.__globals__.os.mkdir('PWNED')"
 CODE = [  # none of it is longer than a project_name may be

@@ -18,7 +18,7 @@ TEXTS = [
     'it\'s "quoted"',
     '"""',
     "'''",
-    "ends in a backslash\\",
+    "\\. ends in a backslash\\",
     "a\\nb \\u0041 \\x41 \\N{DIGIT ONE}",
     "tab\there",
     "a  b",

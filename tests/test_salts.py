@@ -109,12 +109,12 @@ def test_parameters_never_run_into_each_other() -> None:
 
 def test_a_task_valued_parameter_enters_by_family_and_version() -> None:
     cls = task(kind=luigi.TaskParameter())
-    first, second = task("Kind"), task("Kind", __version__="2")
+    first, second = task("Flavour"), task("Flavour", __version__="2")
     other = task("Other")
     luigi.task_register.Register._reg.remove(second)
     assert salt(cls(kind=first)) != salt(cls(kind=other))
     document = lineage(cls(kind=first))[salt(cls(kind=first))]
-    assert document["params"] == {"kind": 'Kind "1"'}
+    assert document["params"] == {"kind": 'Flavour "1"'}
 
 
 def test_an_insignificant_parameter_changes_nothing() -> None:
