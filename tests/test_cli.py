@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import luigi
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from baking import clean_environ, run
 from conftest import PACKAGE, Project
@@ -145,7 +147,7 @@ def test_forcing_asks_for_an_output_that_tells_when_it_was_written(add_task, cap
 def test_a_file_can_be_forced(add_task, capsys, data_root) -> None:
     @add_task
     class Note(luigi.Task):
-        output = TargetOutput("note")
+        output = TargetOutput("note", target_class=luigi.LocalTarget)
 
         def run(self) -> None:
             with self.output().open("w") as file:
@@ -172,6 +174,9 @@ def test_status_gives_json(sample, data_root, capsys) -> None:
     assert cli.main(["status", "--json"]) == 0
     rows = {row["task"]: row for row in json.loads(capsys.readouterr().out)}
     scores = rows["AirportScores"]
+    assert list(scores) == [
+        *("task", "task_id", "params", "salt", "path", "complete", "rows", "bytes")
+    ]
     assert scores["params"] == {"min_flights": "10"}
     assert scores["path"] == str(data_root / f"AirportScores-{scores['salt']}")
     assert (scores["complete"], scores["rows"]) == (True, 52)
@@ -266,6 +271,46 @@ def test_raw_data_that_changes_while_a_stage_runs_is_refused(sample, capsys, mon
         "2013-01-02.csv; nothing committed; run again\n"
     )
     monkeypatch.undo()
+
+
+def test_a_task_without_an_output_runs_until_it_says_that_it_is_complete(add_task, capsys) -> None:
+    @add_task
+    class Said(luigi.Task):
+        done = False
+
+        def complete(self) -> bool:
+            return self.done
+
+        def run(self) -> None:
+            self.done = True
+
+    assert cli.main(["run", "Said"]) == 0
+    assert capsys.readouterr().err == "done    Said\n"
+    assert cli.main(["run", "Said"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_folder_that_another_program_wrote_is_shown_too(add_task, capsys) -> None:
+    @add_task
+    class Foreign(luigi.Task):
+        output = TargetOutput("foreign", target_class=ParquetTarget)
+
+        def run(self) -> None:
+            folder = Path(self.output().path)
+            folder.mkdir(parents=True)
+            pq.write_table(pa.table({"x": [1, 2]}), folder / "part.parquet")
+            (folder / "_SUCCESS").touch()
+
+    assert cli.main(["run", "Foreign"]) == 0
+    assert "Foreign: 2 rows in " in capsys.readouterr().out
+
+
+def test_a_scheduler_that_cannot_be_reached_is_a_sentence(new_project: Project) -> None:
+    done = new_project.run(LUIGI_SCHEDULER_URL="http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "RPCError: Errors (3 attempts) when connecting to remote scheduler 'http://127.0.0.1:9'\n"
+    )
 
 
 def test_a_task_that_writes_nothing_fails(add_task, capsys) -> None:

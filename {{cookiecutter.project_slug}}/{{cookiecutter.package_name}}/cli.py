@@ -75,7 +75,8 @@ def run(task: str, dry_run: bool, workers: int, again: tuple[str, ...], **given:
     began = time.monotonic()
     graph = list(walk(_make_task(task, given)))
     force(graph, {_task_class(name) for name in again})
-    todo = [t for t, _ in graph if t.output() and not t.complete()]
+    work = [t for t, _ in graph if not isinstance(t, luigi.WrapperTask)]
+    todo = [t for t in work if not t.complete()]
     absent = [t for t in todo if is_external(t)]
     tasks = [t for t in todo if not is_external(t)]
     status = MISSING if absent else DONE
@@ -88,7 +89,7 @@ def run(task: str, dry_run: bool, workers: int, again: tuple[str, ...], **given:
             click.echo(f"would run  {label(each)}")
         return status
     ran = sum(t.complete() for t in tasks)
-    counts = f"{ran} ran, {sum(bool(t.output()) for t, _ in graph) - len(todo)} were complete"
+    counts = f"{ran} ran, {len(work) - len(todo)} were complete"
     left = f", {len(todo) - ran} did not run" if len(todo) > ran else ""
     click.echo(f"{counts}{left}; {time.monotonic() - began:.1f} s")
     for each in results(graph):
@@ -107,6 +108,7 @@ def status(as_json: bool, check: bool) -> int:
     tasks = [t for t, _ in walk(_make_task("Pipeline", {}))]
     known = [describe(task) for task in tasks]
     if as_json:
+        known = [{name: about[name] for name in about if name != "created"} for about in known]
         click.echo(json.dumps(known, indent=1, ensure_ascii=False))
     else:
         rows = [
@@ -138,10 +140,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except settings.SettingsError as error:
         return _warn(str(error), MISUSED)
-    except (ComposeError, OSError) as error:
-        return _warn(sentence(error), FAILED)
     except (click.Abort, KeyboardInterrupt):
         return _warn("interrupted; what was complete still is", INTERRUPTED)
+    except Exception as error:
+        logging.getLogger(__name__).debug("The traceback:", exc_info=True)
+        return _warn(sentence(error), FAILED)
 
 
 def _task_classes() -> dict[str, type[luigi.Task]]:
@@ -200,8 +203,9 @@ def _show(task: luigi.Task) -> None:
     """Print the first rows of a complete dataset, as read back from its files."""
     if task.complete():
         about, head = describe(task), outputs(task)[0].head(SHOWN)
-        shown = f"the first {SHOWN} of " if about["rows"] > SHOWN else ""
-        click.echo(f"\n{label(task)}: {shown}{about['rows']:,} rows in {_near(about['path'])}")
+        count = about["rows"] or head.num_rows  # another program says nothing of its rows
+        shown = f"the first {SHOWN} of " if count > SHOWN else ""
+        click.echo(f"\n{label(task)}: {shown}{count:,} rows in {_near(about['path'])}")
         click.echo(_table(head.column_names, [tuple(row.values()) for row in head.to_pylist()]))
 
 

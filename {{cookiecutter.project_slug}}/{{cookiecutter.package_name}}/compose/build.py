@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import time
 import traceback
+import warnings
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,8 @@ def build(root: luigi.Task, workers: int, scheduler_url: str) -> int:
     config.set("worker", "check_complete_on_run", "true")  # a run() that writes nothing fails
     config.set("worker", "task_process_context", f"{__name__}.Announced")
     config.set("core", "no_configure_logging", "true")
+    config.set("core", "rpc-retry-wait", "1")
+    warnings.filterwarnings("ignore", ".*rpc_retry_wait")  # Luigi reads it all the same
     luigi.Task.event_handler(luigi.Event.PROCESS_FAILURE)(_announce_failure)
     luigi.Task.event_handler(luigi.Event.TIMEOUT)(_announce_failure)
     options = {"scheduler_url": scheduler_url} if scheduler_url else {"local_scheduler": True}
@@ -44,7 +46,7 @@ class Announced:
     """What Luigi enters around each task, in whatever process runs it."""
 
     def __init__(self, process: Any) -> None:
-        self.began = time.monotonic()
+        """Luigi hands over the process; nothing of it is needed."""
 
     def __enter__(self) -> None:
         quiet_luigi()
@@ -67,13 +69,11 @@ def sentence(error: object) -> str:
     if not isinstance(error, BaseException) or isinstance(error, ComposeError | OSError):
         return str(error)
     package = Path(__file__).parents[1]
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).is_relative_to(package)
-        and not Path(frame.filename).is_relative_to(package / "compose")
-    ]
-    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    where = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename)
+        if path.parent == package and path.name not in ("__main__.py", "cli.py"):
+            where = f" ({path.name}, line {frame.lineno})"
     return f"{type(error).__name__}: {error}{where}"
 
 
@@ -111,7 +111,7 @@ def _state(target: Any) -> Any:
 
 
 def _announce_success(task: luigi.Task) -> None:
-    if task.output():
+    if not isinstance(task, luigi.WrapperTask):
         print(f"done    {label(task)}", file=sys.stderr)
 
 

@@ -72,6 +72,7 @@ def measured(target: Any) -> dict[str, Any]:
         if manifest := target.manifest():
             return {name: manifest[name] for name in ("rows", "bytes", "created")}
         return {"bytes": sum(target.fs.sizes(target.files()))}
-    if isinstance(target, FileTarget):
-        return {"bytes": target.size(), "created": target.modified().isoformat()}
+    if isinstance(target, luigi.LocalTarget):
+        file = target if isinstance(target, FileTarget) else FileTarget(target.path)
+        return {"bytes": file.size(), "created": file.modified().isoformat()}
     return {}
