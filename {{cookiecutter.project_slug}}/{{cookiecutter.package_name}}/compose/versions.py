@@ -65,6 +65,9 @@ def _canonical(node: Any) -> Any:
     body = fields.get("body")
     if isinstance(body, list) and _is_docstring(body[0]):
         fields["body"] = body[1:]
+    if isinstance(node, ast.JoinedStr):  # some Pythons add empty pieces
+        pieces = [n for n in node.values if not isinstance(n, ast.Constant) or n.value]
+        fields["values"] = pieces
     return type(node).__name__, [(name, _canonical(value)) for name, value in fields.items()]
 
 
