@@ -1,6 +1,6 @@
 """Set up the development environment and run a script of the Pipfile: python3 dev.py test.
 
-Needs Python 3.11 or later and its standard library. Everything goes into .dev/, so that neither
+Needs Python 3.11 to 3.13 and its standard library. Everything goes into .dev/, so that neither
 an externally managed Python nor another virtual environment matters; delete it to begin anew.
 """
 
