@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,15 @@ import pytest
 from baking import clean_environ, run
 from conftest import PACKAGE, Project
 from o_brien_s_flights_b import cli, tasks
-from o_brien_s_flights_b.compose import ParquetTarget, Requires, SaltedOutput, TargetOutput, build
+from o_brien_s_flights_b.compose import (
+    ParquetTarget,
+    Requirement,
+    Requires,
+    SaltedOutput,
+    TargetOutput,
+    build,
+    salts,
+)
 
 STATUS = """\
 task                           state     rows    size  age  salt
@@ -123,9 +132,68 @@ def test_a_forced_run_that_fails_keeps_what_stood(sample, data_root, monkeypatch
     } == before
 
 
-def test_external_data_cannot_be_forced(sample, capsys) -> None:
-    assert cli.main(["run", "--force", "RawFlights"]) == 1
-    assert capsys.readouterr().err == "RawFlights is external data; only others can make it again\n"
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--force", "RawFlights"], "RawFlights is external data; only others can make it again"),
+        (["CleanFlights", "--force", "ScoreReport"], "CleanFlights does not need ScoreReport"),
+    ],
+)
+def test_what_cannot_be_forced_is_wrong_usage(sample, capsys, arguments, said) -> None:
+    assert cli.main(["run", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_what_a_complete_task_was_made_from_is_made_again(sample, data_root, capsys) -> None:
+    assert cli.main([]) == 0
+    (clean,) = data_root.glob("CleanFlights-*")
+    shutil.rmtree(clean)
+    capsys.readouterr()
+    assert cli.main(["run", "ScoreReport"]) == 0
+    said = capsys.readouterr()
+    assert said.err == "done    CleanFlights\n"
+    assert "1 ran, 4 were complete" in said.out
+
+
+def test_an_unsalted_dataset_is_made_again_when_it_changes(sample, data_root, add_task, capsys):
+    @add_task
+    class Middle(tasks.CleanFlights):
+        output = TargetOutput("middle", target_class=ParquetTarget)
+
+    @add_task
+    class Last(tasks.CleanFlights):
+        raw = Requirement(Middle)
+
+        def transform(self, raw):
+            return raw
+
+    assert cli.main(["run", "Last"]) == 0
+    day = sample / "flights" / "2013-01-03.csv"
+    day.write_text("\n".join(day.read_text().splitlines()[:3]))
+    salts.forget()
+    capsys.readouterr()
+    assert cli.main(["run", "Last"]) == 0
+    assert capsys.readouterr().err == "done    Middle\ndone    Last\n"
+    assert cli.main(["run", "Last"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_parameter_named_like_an_option_gives_way(add_task, sample, capsys) -> None:
+    @add_task
+    class Busy(luigi.ExternalTask):
+        workers = luigi.IntParameter(default=3)
+        output = TargetOutput("raw/x")
+
+    assert cli.main(["--workers", "1", "--dry-run"]) == 0
+
+
+def test_no_control_character_reaches_the_terminal() -> None:
+    assert cli._cell("\x1b]0;x\x07") == "?]0;x?"
+
+
+def test_no_password_of_an_address_is_shown() -> None:
+    error = RuntimeError("no answer from http://me:hunter2@host:1/")
+    assert build.sentence(error) == "RuntimeError: no answer from http://host:1/"
 
 
 def test_forcing_asks_for_an_output_that_tells_when_it_was_written(add_task, capsys) -> None:
@@ -140,7 +208,7 @@ def test_forcing_asks_for_an_output_that_tells_when_it_was_written(add_task, cap
     class Load(luigi.Task):
         output = TargetOutput("x", target_class=Table)
 
-    assert cli.main(["run", "Load", "--force", "Load"]) == 1
+    assert cli.main(["run", "Load", "--force", "Load"]) == 2
     assert "nobody can tell when" in capsys.readouterr().err
 
 

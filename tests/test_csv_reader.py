@@ -123,5 +123,18 @@ def test_a_null_where_none_may_be_is_named(read) -> None:
         read(f"{HEADER}a,NA,,\n", schema=schema)
 
 
+def test_long_fields_and_long_headers_are_read(read) -> None:
+    long = "x" * 2_000_000
+    assert read(f'{HEADER}"{long}",1,,\n')[0]["name"] == long
+    more = ",".join(f"column_{number}" for number in range(10_000))
+    assert read(f"{more},{HEADER}{',' * 10_000}a,1,,\n")[0]["n"] == 1
+    with pytest.raises(DataError, match=r"column 'n', line 3: CSV conversion error"):
+        read(f"{HEADER}{long},1,,\nb,one,,\n")
+
+
+def test_quotation_marks_may_mean_nothing(read) -> None:
+    assert read(f'{HEADER}5" disk,1,,\n', quote_char=False)[0]["name"] == '5" disk'
+
+
 def test_a_file_may_have_another_delimiter(read) -> None:
     assert read("name;n;at;x\na;1;;2.5\n", delimiter=";")[0]["x"] == 2.5

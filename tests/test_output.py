@@ -133,6 +133,11 @@ def test_schema_salt_and_lineage_reach_datasets() -> None:
     assert task_with(TargetOutput(target_class=ParquetTarget)).output().replace is True
 
 
+def test_a_value_does_not_choose_the_root(data_root, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("RAW_ROOT", str(tmp_path / "elsewhere"))
+    assert path("{task.name}/out", data_root, name="raw") == "raw/out.txt"
+
+
 @pytest.fixture(params=["local", "memory"])
 def file_target(request, tmp_path):
     folder = str(tmp_path) if request.param == "local" else f"memory://{tmp_path}"

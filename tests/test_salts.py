@@ -99,6 +99,28 @@ def test_a_hidden_parameter_counts_and_is_not_shown() -> None:
     cls = task(password=luigi.Parameter(visibility=hidden))
     assert "hunter2" not in json.dumps(lineage(cls(password="hunter2")))
     assert salt(cls(password="hunter2")) != salt(cls(password="hunter3"))
+    wrong = task(password=luigi.IntParameter(visibility=hidden))(password="hunter2")
+    with pytest.raises(ComposeError, match=r"^Task.password has a value that is no IntParameter$"):
+        salt(wrong)
+
+
+def test_an_insignificant_parameter_may_choose_what_is_required() -> None:
+    cls = task(
+        n=luigi.IntParameter(significant=False),
+        up=Requirement(task("Up", n=luigi.IntParameter())),
+    )
+    assert salt(cls(n=1)) != salt(cls(n=2))
+
+
+def test_two_tasks_that_luigi_takes_for_one_are_refused() -> None:
+    private = luigi.parameter.ParameterVisibility.PRIVATE
+    up = task("Up", token=luigi.Parameter(visibility=private))
+    both = task(ups=RequirementList(up, token=lambda t: ["a", "b"]))
+    with pytest.raises(ComposeError, match="two tasks are both Up to Luigi; rename one of the two"):
+        salt(both())
+    other = task(a=Requirement(task("Twin")), b=Requirement(task("Twin")))
+    with pytest.raises(ComposeError, match="two tasks are both Twin to Luigi"):
+        salt(other())
 
 
 def test_parameters_never_run_into_each_other() -> None:
@@ -224,8 +246,34 @@ def test_an_external_file_is_salted_by_its_content_too(data_root) -> None:
     assert list(files(RawFile)) == ["RawFile.csv"]
 
 
+def test_files_of_one_name_in_several_folders_count_apart(data_root) -> None:
+    class Two(luigi.ExternalTask):
+        __version__ = "1"
+
+        def output(self):
+            return [luigi.LocalTarget(data_root / folder / "x.csv") for folder in "ab"]
+
+    for folder in "ab":
+        (data_root / folder).mkdir(parents=True)
+        (data_root / folder / "x.csv").write_text(folder)
+    assert list(files(Two)) == ["0/x.csv", "1/x.csv"]
+
+
+def test_an_external_folder_counts_by_the_files_in_it(data_root) -> None:
+    class Folder(luigi.ExternalTask):
+        __version__ = "1"
+
+        def output(self):
+            return luigi.LocalTarget(data_root / "folder")
+
+    (data_root / "folder" / "deep").mkdir(parents=True)
+    (data_root / "folder" / "deep" / "x.csv").write_text("x")
+    assert list(files(Folder)) == ["folder/deep/x.csv"]
+
+
 def test_a_salted_external_output_does_not_digest_itself() -> None:
-    cls = task("Model", run=None, output=SaltedOutput())
+    base = task("Base", run=None, output=SaltedOutput())
+    cls = task("Model", base)
     assert lineage(cls())[salt(cls())]["files"] == {}
 
 
@@ -265,8 +313,9 @@ def test_a_damaged_memory_of_digests_is_made_anew(data_root) -> None:
     folder = data_root / "raw" / "x"
     folder.mkdir(parents=True)
     (folder / "a.csv").write_text("1")
-    (data_root / ".fingerprints.json").write_text("{")
-    assert list(files(Raw)) == ["a.csv"]
+    for damaged in ("{", "1", '["x"]'):
+        (data_root / ".fingerprints.json").write_text(damaged)
+        assert list(files(Raw)) == ["a.csv"]
 
 
 def test_files_on_object_storage_count_by_their_own_checksums(monkeypatch) -> None:

@@ -136,12 +136,15 @@ def test_leftovers_of_other_attempts_are_not_read(target, frame) -> None:
 def test_leftovers_of_dead_attempts_go_after_a_day_and_not_before(target, frame) -> None:
     folder = Path(target.path)
     folder.mkdir()
-    for name, age in (("part-dead.parquet", 90_000), ("part-young.parquet", 80_000)):
+    dead, young = (f"part-00000-{letter * 12}.parquet" for letter in "ab")
+    flag = "_SUCCESS.cccccccccccc"
+    (folder / "sub").mkdir()
+    for name, age in ((dead, 90_000), (young, 80_000), (flag, 90_000), ("notes.txt", 90_000)):
         (folder / name).write_bytes(b"x")
         os.utime(folder / name, (time.time() - age,) * 2)
     target.write_dask(frame(SCHEMA, ROWS))
-    assert "part-young.parquet" in names(target)
-    assert "part-dead.parquet" not in names(target)
+    assert {"sub", young, "notes.txt"} <= names(target)
+    assert not {dead, flag} & names(target)
 
 
 def test_an_unsalted_dataset_is_replaced_as_a_whole(tmp_path, frame) -> None:
@@ -191,6 +194,13 @@ def test_a_damaged_manifest_is_named(target, frame) -> None:
     (Path(target.path) / "_SUCCESS").write_text('{"parts": ')
     with pytest.raises(DataError, match=r"_SUCCESS is damaged: .*; delete it and run again"):
         target.read_dask()
+
+
+def test_a_folder_may_have_any_name(tmp_path) -> None:
+    folder = tmp_path / "a[b]*"
+    folder.mkdir()
+    (folder / "x.csv").write_text("x\n")
+    assert CSVTarget(str(folder), flag=None).files() == [str(folder / "x.csv")]
 
 
 def test_the_head_is_read_from_as_few_parts_as_it_needs(target, frame) -> None:

@@ -73,7 +73,8 @@ def digests(tmp_path, monkeypatch):
 
     def of(task: str = "Stage", **changed: tuple[str, str] | str) -> Any:
         package = f"package_{next(NUMBER)}"
-        for name, source in ({"__init__": ""} | FILES).items():
+        extra = {name: "" for name in changed if name not in FILES}
+        for name, source in ({"__init__": ""} | FILES | extra).items():
             text = dedent(source)
             change = changed.get(name)
             if isinstance(change, tuple):
@@ -160,6 +161,10 @@ def test_what_is_not_reached_or_is_no_code_changes_nothing(digests, module, old,
         "import luigi\ntry:\n    from .helpers import scale\nexcept ImportError:\n    scale = 0\n"
         "class Stage(luigi.Task):\n    x = scale",
         "import luigi\nfrom . import helpers\nclass Stage(luigi.Task):\n    x = vars(helpers)",
+        "import luigi\nclass Stage(luigi.Task):\n    def run(self):\n"
+        "        import {p}.helpers as h\n        return h.scale",
+        "import luigi\nclass Stage(luigi.Task):\n    def run(self):\n"
+        "        import {p}.helpers\n        return {p}.helpers.scale",
         "import luigi\nfrom .helpers import *\nclass Stage(luigi.Task):\n    x = scale",
         "import luigi\nif luigi:\n    from .helpers import scale\n"
         "class Stage(luigi.Task):\n    x = scale",
@@ -170,6 +175,57 @@ def test_what_is_not_reached_or_is_no_code_changes_nothing(digests, module, old,
 def test_code_is_reached_however_it_is_imported(digests, tasks) -> None:
     source = tasks.replace("{p}", f"package_{next(NUMBER) + 1}")
     assert {"helpers.FACTOR", "helpers.scale"} <= digests(tasks=source).keys()
+
+
+EFFECTS = """
+    import os
+
+    FLAG = True
+    TABLE = {{}}
+    NAMES = []
+
+    def step(function):
+        NAMES.append(function)
+        return function
+
+    @step
+    def keep(x):
+        return x  # {0}
+
+    TABLE["k"] = {0}
+
+    if FLAG:
+        def chosen(x):
+            return 1
+    else:
+        def chosen(x):
+            return 2
+
+    match {0}:
+        case 1 | 2 as found:
+            pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("used", "old", "new"),
+    [
+        ("TABLE", 'TABLE["k"] = 1', 'TABLE["k"] = 2'),
+        ("NAMES", "return x  #", "return -x  #"),
+        ("chosen", "if FLAG:", "if not FLAG:"),
+        ("chosen", "FLAG = True", "FLAG = False"),
+        ("found", "match 1:", "match 2:"),
+    ],
+)
+def test_what_a_module_does_to_a_name_counts_too(digests, used, old, new) -> None:
+    tasks = f"import luigi\nfrom .effects import {used}\nclass Stage(luigi.Task):\n    x = {used}"
+    before = digests(tasks=tasks, effects=EFFECTS.format(1))
+    assert before != digests(tasks=tasks, effects=EFFECTS.format(1).replace(old, new))
+
+
+def test_a_name_of_the_module_is_reached_from_a_class_that_reuses_it(digests) -> None:
+    source = "import luigi\nlimit = 1\nclass Stage(luigi.Task):\n    limit = limit"
+    assert list(digests(tasks=source)) == ["tasks.Stage", "tasks.limit"]
 
 
 def test_a_local_name_reaches_nothing_of_the_module(digests) -> None:

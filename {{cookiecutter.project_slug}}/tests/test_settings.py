@@ -33,3 +33,10 @@ def test_a_root_that_cannot_be_opened_is_refused_and_a_password_is_not_shown(mon
         settings.load()
     assert "RAW_ROOT holds a password" in str(error.value)
     assert "hunter2" not in str(error.value)
+
+
+def test_an_env_file_that_is_not_utf_8_is_named(monkeypatch, tmp_path):
+    (tmp_path / ".env").write_bytes("DATA_ROOT=x".encode("utf-16"))
+    monkeypatch.setattr(settings, "PROJECT", tmp_path)
+    with pytest.raises(settings.SettingsError, match="is not UTF-8"):
+        settings.load()

@@ -7,6 +7,10 @@ import pytest
 from {{ cookiecutter.package_name }} import schemas, tasks
 from {{ cookiecutter.package_name }}.compose import conform
 
+STAGES = [
+    tasks.CleanFlights(),
+    tasks.AirportScores(),
+]
 SCORE = {"dest": "IAH", "name": "<b>Bush</b>", "lat": 29.98, "lon": -95.34, "flights": 2}
 SCORE |= {"mean_delay": 5.0, "on_time": 0.5, "score": 45.0}
 
@@ -22,7 +26,7 @@ def test_the_pipeline_requires_every_task_and_hands_its_parameter_on():
     }
 
 
-@pytest.mark.parametrize("stage", [tasks.CleanFlights(), tasks.AirportScores()])
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_gives_the_columns_and_types_of_its_schema(stage, frame):
     frames = {name: frame(task.schema, []) for name, task in stage.requires().items()}
     conform.check_meta(stage.transform(**frames)._meta, stage.schema)

@@ -57,7 +57,9 @@ class TaskCommand(click.Command):
                 value: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if is_flag else {}
                 names = [f"--{name.replace('_', '-')}", f"param_{name}"]
                 options.setdefault(name, click.Option(names, help=param.description, **value))
-        return [*super().get_params(ctx), *options.values()]
+        own = super().get_params(ctx)  # which win over a parameter of the same name
+        taken = {flag for option in own for flag in option.opts}
+        return [*own, *(option for option in options.values() if not taken & {*option.opts})]
 
 
 @click.group(cls=DefaultsToRun)
@@ -74,14 +76,14 @@ def run(task: str, dry_run: bool, workers: int, again: tuple[str, ...], **given:
     """Build TASK (Pipeline unless it is named) and all that it needs."""
     began = time.monotonic()
     graph = list(walk(_make_task(task, given)))
-    force(graph, {_task_class(name) for name in again})
+    _force(graph, again)
     work = [t for t, _ in graph if not isinstance(t, luigi.WrapperTask)]
     todo = [t for t in work if not t.complete()]
     absent = [t for t in todo if is_external(t)]
     tasks = [t for t in todo if not is_external(t)]
     status = MISSING if absent else DONE
     if tasks and not dry_run:
-        status = build(graph[-1][0], workers, settings.load().luigi_scheduler_url)
+        status = build([graph[-1][0], *tasks], workers, settings.load().luigi_scheduler_url)
     for each in absent:
         _warn(absence(each))
     if dry_run:
@@ -172,6 +174,17 @@ def _task_class(name: str) -> type[luigi.Task]:
     return classes[name]
 
 
+def _force(graph: list[tuple[luigi.Task, Any]], names: Sequence[str]) -> None:
+    classes = {_task_class(name) for name in names}
+    if strangers := classes - {type(task) for task, _ in graph}:
+        needless = ", ".join(cls.__name__ for cls in strangers)
+        raise click.UsageError(f"{label(graph[-1][0])} does not need {needless}")
+    try:
+        force(graph, classes)
+    except ComposeError as error:
+        raise click.UsageError(str(error)) from error
+
+
 def _make_task(name: str, given: dict[str, str | None]) -> luigi.Task:
     """The task with the parameters that were given; UsageError names all that are wrong."""
     task_class = _task_class(name)
@@ -222,7 +235,8 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[Any]], width: int = 80
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else "" if value is None else str(value)
+    text = f"{value:.2f}" if isinstance(value, float) else "" if value is None else str(value)
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", text)  # nothing that a terminal would obey
 
 
 def _age(created: str) -> str:

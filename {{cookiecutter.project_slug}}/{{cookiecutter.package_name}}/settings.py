@@ -33,7 +33,10 @@ class Settings:
 def load() -> Settings:
     """Read the environment, after `.env`, which overrides nothing. Raises SettingsError."""
     env = Env(eager=False)
-    env.read_env(PROJECT / ".env", recurse=False)
+    try:
+        env.read_env(PROJECT / ".env", recurse=False)
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{PROJECT / '.env'} is not UTF-8: {error}; save it as such") from None
     data_root = env.str("DATA_ROOT", "data", validate=_folder)
     raw_root = env.str("RAW_ROOT", f"{data_root}/raw", validate=_folder)
     luigi_scheduler_url = env.str("LUIGI_SCHEDULER_URL", "", validate=_http)
@@ -49,7 +52,7 @@ def load() -> Settings:
 
 def _absolute(root: str) -> str:
     """A URL as it is; a relative folder in the project, whatever the working directory."""
-    return root.rstrip("/") if "://" in root else os.path.abspath(PROJECT / root)
+    return root.rstrip("/") if "://" in root else os.path.abspath(PROJECT / Path(root).expanduser())
 
 
 def _folder(value: str) -> None:

@@ -54,9 +54,8 @@ def score_page(scores: pd.DataFrame, manifest: dict[str, Any]) -> str:
 
     scores: `schemas.AIRPORT_SCORES`; manifest: that of the dataset. Values are escaped.
     """
-    table = scores.drop(columns=["lat", "lon"]).to_html(
-        index=False, border=0, float_format="{:.2f}".format, na_rep="unknown"
-    )
+    table = scores.drop(columns=["lat", "lon"]).fillna({"name": "unknown"})
+    table = table.to_html(index=False, border=0, float_format="{:.2f}".format)
     dots = "".join(
         f'<circle cx="{row["lon"]:.2f}" cy="{-row["lat"]:.2f}" r="0.7" '
         f'fill="hsl({1.2 * row["score"]:.0f} 75% 45%)">'

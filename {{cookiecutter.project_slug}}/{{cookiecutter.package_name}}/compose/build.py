@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -27,8 +28,8 @@ _STATUS = {
 }
 
 
-def build(root: luigi.Task, workers: int, scheduler_url: str) -> int:
-    """Run `root` and all that it needs; the exit status. Announces each task on standard error."""
+def build(tasks: list[luigi.Task], workers: int, scheduler_url: str) -> int:
+    """Run these tasks; the exit status. Announces each on standard error."""
     config = luigi.configuration.get_config()
     config.set("worker", "check_complete_on_run", "true")  # a run() that writes nothing fails
     config.set("worker", "task_process_context", f"{__name__}.Announced")
@@ -38,7 +39,7 @@ def build(root: luigi.Task, workers: int, scheduler_url: str) -> int:
     luigi.Task.event_handler(luigi.Event.PROCESS_FAILURE)(_announce_failure)
     luigi.Task.event_handler(luigi.Event.TIMEOUT)(_announce_failure)
     options = {"scheduler_url": scheduler_url} if scheduler_url else {"local_scheduler": True}
-    result: Any = luigi.build([root], workers=workers, detailed_summary=True, **options)
+    result: Any = luigi.build(tasks, workers=workers, detailed_summary=True, **options)
     return _STATUS.get(result.status, FAILED)
 
 
@@ -66,15 +67,16 @@ def quiet_luigi() -> None:
 
 def sentence(error: object) -> str:
     """What went wrong; for an error that is not ours, with the user's line that raised it."""
+    text = re.sub(r"//[^/@\s]+@", "//", str(error))  # no password of an address
     if not isinstance(error, BaseException) or isinstance(error, ComposeError | OSError):
-        return str(error)
+        return text
     package = Path(__file__).parents[1]
     where = ""
     for frame in traceback.extract_tb(error.__traceback__):
         path = Path(frame.filename)
         if path.parent == package and path.name not in ("__main__.py", "cli.py"):
             where = f" ({path.name}, line {frame.lineno})"
-    return f"{type(error).__name__}: {error}{where}"
+    return f"{type(error).__name__}: {text}{where}"
 
 
 def force(graph: Iterable[tuple[luigi.Task, Any]], again: set[type[luigi.Task]]) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import time
 import uuid
 from typing import Any
@@ -68,8 +69,11 @@ def discard(fs: Any, paths: list[str]) -> None:
 
 def sweep(fs: Any, folder: str, flag: str, manifest: Manifest) -> None:
     """Remove the parts of attempts that died more than a day ago."""
-    named = {part["name"] for part in manifest["parts"]} | {flag}
-    for info in fs.ls(folder, detail=True):
-        name = info["name"].rpartition("/")[2]
-        if name not in named and time.time() - fs.modified(info["name"]).timestamp() > _DAY:
-            discard(fs, [info["name"]])
+    named = {part["name"] for part in manifest["parts"]}
+    begin = rf"(part-\d+-|{re.escape(flag)}\.)"
+    ours = re.compile(begin + r"[0-9a-f]{12}(\.\w+)?")
+    for path in fs.ls(folder, detail=False):
+        name = path.rpartition("/")[2]
+        useless = ours.fullmatch(name) and name not in named
+        if useless and time.time() - fs.modified(path).timestamp() > _DAY:
+            discard(fs, [path])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _HEADER_BYTES = 65536
+csv.field_size_limit(2**31 - 1)
 
 
 def read_csv(
@@ -46,7 +47,7 @@ def _check_headers(fs: Any, files: list[str], schema: pa.Schema, options: dict[s
     faults, additional = [], set()
     starts = fs.cat_ranges(files, [0] * len(files), [_HEADER_BYTES] * len(files))
     for path, start in zip(files, starts, strict=True):
-        header = _header(start, options)
+        header = _header(start if b"\n" in start else fs.cat_file(path), options)
         missing = [name for name in schema.names if name not in header]
         twice = [name for name in schema.names if header.count(name) > 1]
         additional |= set(header) - set(schema.names)
@@ -64,7 +65,10 @@ def _check_headers(fs: Any, files: list[str], schema: pa.Schema, options: dict[s
 
 def _rows(data: bytes, options: dict[str, Any]) -> Any:
     text = io.StringIO(data.decode("utf-8-sig", errors="replace"), newline="")
-    return csv.reader(text, delimiter=options.get("delimiter", ","))
+    dialect: dict[str, Any] = {"delimiter": options.get("delimiter", ",")}
+    dialect["quotechar"] = options.get("quote_char", '"') or None
+    dialect["quoting"] = csv.QUOTE_MINIMAL if dialect["quotechar"] else csv.QUOTE_NONE
+    return csv.reader(text, **dialect)
 
 
 def _header(data: bytes, options: dict[str, Any]) -> list[str]:
@@ -84,13 +88,13 @@ def _read_file(
 
     data = fs.cat_file(path)
     wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
-    if data.count(b'"') % 2:
+    if data.count(b'"') % 2 and not {"quote_char", "escape_char"} & set(options):
         raise DataError(f"{path} has an odd number of quotation marks; close the open one")
     try:
         table = arrow_csv.read_csv(
             io.BytesIO(data),
-            read_options=arrow_csv.ReadOptions(use_threads=False),
-            parse_options=arrow_csv.ParseOptions(newlines_in_values=True, **options),
+            read_options=arrow_csv.ReadOptions(use_threads=False, block_size=len(data) + 1),
+            parse_options=arrow_csv.ParseOptions(**{"newlines_in_values": True} | options),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict(zip(wanted.names, wanted.types, strict=True)),
                 include_columns=wanted.names,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from luigi.format import UTF8
 
 from .files import FileTarget
 from .graph import outputs
-from .roots import is_url, resolve
+from .roots import is_url, roots
 from .targets import BaseDaskTarget
 
 _Known = dict[str, list[Any]]  # path: [size, modification time in ns, digest]
@@ -29,21 +30,26 @@ _Known = dict[str, list[Any]]  # path: [size, modification time in ns, digest]
 
 def fingerprint(task: luigi.Task) -> dict[str, str]:
     """`{file name: digest}` of the raw files of external data; empty for a salted output."""
-    output: Any = vars(type(task)).get("output")
+    output: Any = inspect.getattr_static(type(task), "output", None)
     if "salt" in getattr(output, "fields", ()):
         return {}
     digests: dict[str, str] = {}
-    for target in outputs(task):
+    targets = outputs(task)
+    for number, target in enumerate(targets):
         if isinstance(target, BaseDaskTarget):
             strip = target.fs._strip_protocol
             folder = strip(target.path)
             names = {strip(path).removeprefix(f"{folder}/"): path for path in target.files()}
         elif isinstance(target, luigi.LocalTarget) and target.exists():
-            names = {Path(target.path).name: target.path}
+            path = Path(target.path)
+            files = [p for p in sorted(path.rglob("*")) if p.is_file()] if path.is_dir() else [path]
+            names = {p.relative_to(path.parent).as_posix(): str(p) for p in files}
         else:
             continue
         options = target.storage_options if isinstance(target, BaseDaskTarget | FileTarget) else {}
-        digests |= zip(names, _digests(list(names.values()), options), strict=True)
+        several = f"{number}/" if len(targets) > 1 else ""
+        values = _digests(list(names.values()), options)
+        digests |= {f"{several}{name}": value for name, value in zip(names, values, strict=True)}
     return digests
 
 
@@ -51,11 +57,11 @@ def _digests(paths: list[str], storage_options: dict[str, Any]) -> list[str]:
     if paths and is_url(paths[0]):
         fs, _ = fsspec.url_to_fs(paths[0], **storage_options)
         return [str(fs.checksum(path)) for path in paths]
-    memory = FileTarget(resolve(".fingerprints.json"), format=UTF8)
+    memory = FileTarget(f"{roots().data_root}/.fingerprints.json", format=UTF8)
     try:
         with memory.open() as file:
-            known: _Known = json.load(file)
-    except (OSError, ValueError):
+            known: _Known = dict(json.load(file))
+    except (OSError, TypeError, ValueError):
         known = {}
     with ThreadPoolExecutor() as pool:
         entries = dict(zip(paths, pool.map(partial(_entry, known), paths), strict=True))

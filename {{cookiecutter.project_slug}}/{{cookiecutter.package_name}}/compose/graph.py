@@ -19,11 +19,15 @@ def walk(
     Tasks that are `known` are left out, with all above them. Needs no recursion. Raises
     ComposeError where a task requires itself.
     """
+    named: dict[str, luigi.Task] = {}
     opened: dict[luigi.Task, dict[str, Any]] = {}
     done: set[luigi.Task] = set()
     stack = [root]
     while stack:
         task = stack[-1]
+        twin = named.setdefault(task.task_id, task)
+        if type(twin) is not type(task) or _counting(twin) != _counting(task):
+            raise ComposeError(f"two tasks are both {label(task)} to Luigi; rename one of the two")
         if task in done or known(task):
             stack.pop()
             continue
@@ -57,6 +61,12 @@ def label(task: luigi.Task) -> str:
     params = task.to_str_params(only_significant=True, only_public=True)
     shown = ", ".join(f"{name}={value}" for name, value in params.items())
     return f"{task.get_task_family()}({shown})" if shown else task.get_task_family()
+
+
+def _counting(task: luigi.Task) -> dict[str, Any]:
+    """The significant parameters, also those that Luigi's own name of the task leaves out."""
+    significant = {name for name, param in task.get_params() if param.significant}
+    return {name: param for name, param in task.param_kwargs.items() if name in significant}
 
 
 def _by_name(requires: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import luigi
 
 from . import roots, salts
 from .files import FileTarget
+from .graph import is_external
 from .targets import BaseDaskTarget
 
 
@@ -49,13 +50,16 @@ class TargetOutput:
         return self if task is None else partial(self, task)
 
     def __call__(self, task: luigi.Task) -> Any:
-        salt = salts.salt(task) if "salt" in self.fields else None
-        path = roots.resolve(_PathFormatter().format(self.pattern, task=task, salt=salt))
+        salted = "salt" in self.fields
+        made = self.is_dataset and not is_external(task)
+        salt = salts.salt(task) if salted or made else None
+        formatted = _PathFormatter().format(self.pattern, task=task, salt=salt)
+        path = roots.resolve(self.pattern, formatted)
         kwargs = dict(self.target_kwargs)
         if self.is_dataset:
             kwargs["salt"] = salt
             kwargs["lineage"] = partial(salts.settled_lineage, task)
-            kwargs["replace"] = salt is None or getattr(task, "forced", False)
+            kwargs["replace"] = not salted or getattr(task, "forced", False)
             for name in self.target_class.declarations:  # type: ignore[attr-defined]
                 if hasattr(task, name):
                     kwargs.setdefault(name, getattr(task, name))

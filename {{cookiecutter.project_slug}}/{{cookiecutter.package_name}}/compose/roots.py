@@ -31,9 +31,10 @@ def is_url(path: str) -> bool:
     return "://" in path
 
 
-def resolve(path: str) -> str:
-    """An absolute path or URL as it is, another one under its root."""
-    if is_url(path) or Path(path).is_absolute():
+def resolve(pattern: str, path: str) -> str:
+    """A path under the root that its pattern asks for: no value in the path decides."""
+    if is_url(pattern) or Path(pattern).is_absolute():
         return path
-    first, _, rest = path.partition("/")
-    return f"{roots().raw_root}/{rest}" if first == "raw" else f"{roots().data_root}/{path}"
+    if pattern.startswith("raw/"):
+        return f"{roots().raw_root}/{path.removeprefix('raw/')}"
+    return f"{roots().data_root}/{path}"

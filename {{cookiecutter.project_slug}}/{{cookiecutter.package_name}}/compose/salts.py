@@ -19,6 +19,7 @@ from typing import Any
 import luigi
 from luigi.parameter import ParameterVisibility
 
+from .definitions import definitions
 from .errors import ComposeError, DataError
 from .fingerprints import fingerprint
 from .graph import flat, is_external, label, walk
@@ -66,8 +67,10 @@ def settled_lineage(task: luigi.Task) -> dict[str, Document]:
 
 def forget() -> None:
     """Digest every task anew: for a long-lived process in which raw files or code change."""
-    _salts.clear()
-    _documents.clear()
+    for memory in (_salts, _documents):
+        memory.clear()
+    for remembered in (version, definitions):
+        remembered.cache_clear()
 
 
 def _digest(root: luigi.Task) -> None:
@@ -99,7 +102,7 @@ def _document(task: luigi.Task, requires: dict[str, Any]) -> Document:
 
 def _key(task: luigi.Task) -> _Key:
     where = roots()
-    return type(task), json.dumps(_params(task)), where.data_root, where.raw_root
+    return type(task), repr(task.param_kwargs), where.data_root, where.raw_root
 
 
 def _params(task: luigi.Task) -> dict[str, str]:
@@ -109,10 +112,10 @@ def _params(task: luigi.Task) -> dict[str, str]:
         try:
             texts[name] = _canonical(param, value)
         except Exception as error:
-            kind = type(param).__name__
-            raise ComposeError(
-                f"{task.get_task_family()}.{name} is {value!r}, which is no {kind}: {error}"
-            ) from error
+            public = param.visibility == ParameterVisibility.PUBLIC
+            wrong = f"is {value!r}, which" if public else "has a value that"
+            full = f"{task.get_task_family()}.{name} {wrong} is no {type(param).__name__}"
+            raise ComposeError(f"{full}: {error}" if public else full) from None
     return texts
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from glob import escape
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import fsspec
@@ -56,7 +57,16 @@ class BaseDaskTarget(luigi.Target):
         return f"{self.path.rstrip('/')}/{name}"
 
     def exists(self) -> Any:
-        """Whether the dataset is complete; one request where it has a flag."""
+        """Whether the dataset is complete; one request where it has a flag.
+
+        One that is replaced when it changes is complete only for the salt that it was made with.
+        """
+        if self.replace and self.salt and self.flag:
+            try:
+                manifest = self.manifest()
+            except FileNotFoundError:
+                return False
+            return manifest is None or self.salt in manifest["lineage"]
         return bool(self.fs.exists(self.at(self.flag)) if self.flag else self.files())
 
     def manifest(self) -> Manifest | None:
@@ -78,7 +88,8 @@ class BaseDaskTarget(luigi.Target):
         """The partitions' paths or URLs: those of the manifest, else those that fit the glob."""
         if (parts := self.parts()) is not None:
             return parts
-        found = [f for f in self.fs.glob(self.at(self.glob)) if f.rpartition("/")[2][0] not in "._"]
+        pattern = f"{escape(self.path.rstrip('/'))}/{self.glob}"
+        found = [f for f in self.fs.glob(pattern) if f.rpartition("/")[2][0] not in "._"]
         return sorted(self.fs.unstrip_protocol(f) if is_url(self.path) else f for f in found)
 
     def read_dask(

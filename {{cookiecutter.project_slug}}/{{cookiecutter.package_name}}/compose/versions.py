@@ -15,7 +15,8 @@ from typing import Any
 
 import luigi
 
-from .code import Name, find, is_own, reached
+from .code import Name, reached
+from .definitions import find, is_own
 from .errors import VersionError
 
 
