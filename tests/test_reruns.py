@@ -54,6 +54,8 @@ def test_an_edit_runs_exactly_what_it_touches(project, name, old, new, again) ->
 def test_comments_docstrings_and_formatting_run_nothing(project: Project) -> None:
     project.edit("transforms.py", "    arrived = raw", "    # They arrived.\n\n    arrived = raw")
     project.edit("transforms.py", "Keep the flights that arrived", "Keep what arrived")
+    project.edit("transforms.py", "EDIT. What the stages do", "EDIT. All that the stages do")
+    project.edit("schemas.py", "EDIT. The schema of each", "EDIT. The schema of every")
     project.edit(
         "schemas.py", '        ("faa", pa.string()),', "        ('faa',\n  pa.string(), ),"
     )

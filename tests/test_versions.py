@@ -136,6 +136,7 @@ def test_an_edit_changes_the_digest_of_its_own_piece_alone(
         ("schemas", "OTHER = ['b']", "OTHER = []"),
         ("helpers", "    return x\n", "    return -x\n"),
         ("helpers", "FACTOR = 2", "# two\n\nFACTOR = (2)"),
+        ("helpers", "FACTOR = 2", "'Help.'\nFACTOR = 2"),
         ("tasks", "rounded, unused", "rounded"),
         (
             "tasks",

@@ -10,6 +10,7 @@ from functools import cache
 from importlib.util import resolve_name
 from typing import Any
 
+_IMPORTS = (ast.Import, ast.ImportFrom)
 _TOOLKIT = __name__.rpartition(".")[0]
 
 
@@ -31,12 +32,15 @@ def definitions(module: str) -> dict[str, list[ast.stmt]]:
     ahead: list[Any] = [*ast.parse(source).body]
     effects, constants = [], set()
     for statement in ahead:  # which grows by what stands in its branches
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+            continue  # a docstring
         if isinstance(statement, ast.If | ast.Try | ast.ExceptHandler):
             branches = (ast.stmt, ast.ExceptHandler)
             ahead += [n for n in ast.iter_child_nodes(statement) if isinstance(n, branches)]
-            if isinstance(statement, ast.If):
-                for name in _bound(statement):
-                    names.setdefault(name, []).append(ast.Expr(statement.test))
+            for branch in [*statement.body, *getattr(statement, "orelse", [])]:
+                if isinstance(statement, ast.If) and not isinstance(branch, _IMPORTS):
+                    for name in _bound(branch):
+                        names.setdefault(name, []).append(ast.Expr(statement.test))
             continue
         bound = [*(_star(statement, module) or _bound(statement))]
         for name in bound:
