@@ -252,6 +252,14 @@ def test_a_version_is_the_same_under_every_python() -> None:
     }
 
 
+def test_code_that_cannot_be_imported_is_not_passed_over(digests) -> None:
+    source = (
+        "import luigi\nclass Stage(luigi.Task):\n    def run(self):\n        from .heavy import f"
+    )
+    with pytest.raises(VersionError, match="No module named 'not_installed'; install it"):
+        digests(tasks=source, heavy="import not_installed\ndef f(): pass")
+
+
 def test_a_class_of_luigi_itself_has_no_code_of_the_users() -> None:
     assert version(luigi.WrapperTask) == {}
 

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from .definitions import definitions, find, is_own, origin, used
+from .errors import VersionError
 
 Name = tuple[str, str]  # a module's name and a name that it defines
 
@@ -71,5 +72,7 @@ def _global_names(node: ast.stmt) -> set[str]:
 def _module(name: str) -> ModuleType | None:
     try:
         return import_module(name) if find_spec(name) else None
-    except ModuleNotFoundError:  # its parent is no package
-        return None
+    except ModuleNotFoundError as error:
+        if error.name == name:  # its parent is no package
+            return None
+        raise VersionError(f"{name} cannot be read: {error}; install it to know the code") from None
