@@ -271,6 +271,14 @@ def test_an_external_folder_counts_by_the_files_in_it(data_root) -> None:
     assert list(files(Folder)) == ["folder/deep/x.csv"]
 
 
+def test_an_external_file_on_object_storage_counts_by_its_checksum(monkeypatch) -> None:
+    import fsspec
+
+    fsspec.filesystem("memory").pipe_file("/file-bucket/RawFile.csv", b"1")
+    monkeypatch.setenv("RAW_ROOT", "memory://file-bucket")
+    assert list(files(RawFile)) == ["RawFile.csv"]
+
+
 def test_a_salted_external_output_does_not_digest_itself() -> None:
     base = task("Base", run=None, output=SaltedOutput())
     cls = task("Model", base)

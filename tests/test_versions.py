@@ -194,6 +194,8 @@ EFFECTS = """
         return x  # {0}
 
     TABLE["k"] = {0}
+    for number in (5, 6):
+        TABLE[number] = number
 
     if FLAG:
         def chosen(x):
@@ -212,6 +214,7 @@ EFFECTS = """
     ("used", "old", "new"),
     [
         ("TABLE", 'TABLE["k"] = 1', 'TABLE["k"] = 2'),
+        ("TABLE", "TABLE[number] = number", "TABLE[number] = -number"),
         ("NAMES", "return x  #", "return -x  #"),
         ("chosen", "if FLAG:", "if not FLAG:"),
         ("chosen", "FLAG = True", "FLAG = False"),

@@ -30,7 +30,7 @@ def check_meta(meta: pd.DataFrame, schema: pa.Schema) -> None:
     """Raise DataError, naming every column at fault, unless a frame of this meta fits."""
     found = pa.Schema.from_pandas(meta, preserve_index=False)
     if faults := _differences(found, schema):
-        lost = [name for name in meta.index.names if name in schema.names and name in str(faults)]
+        lost = [n for n in meta.index.names if n in schema.names and n not in found.names]
         cure = f"reset_index() gives the column {lost[0]!r}" if lost else "mend one of the two"
         raise DataError(f"the frame does not fit the schema: {'; '.join(faults)}; {cure}")
 
@@ -87,7 +87,3 @@ def schema_of(frame: Any) -> pa.Schema:
     """The schema that a Dask frame's meta implies, with its index if that has a name."""
     meta = frame._meta_nonempty
     return pa.Schema.from_pandas(meta, preserve_index=meta.index.name is not None)
-
-
-def as_dtypes(part: pd.DataFrame, dtypes: Any) -> pd.DataFrame:
-    return part.astype(dtypes)

@@ -11,6 +11,7 @@ from importlib.util import resolve_name
 from typing import Any
 
 _IMPORTS = (ast.Import, ast.ImportFrom)
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, *_IMPORTS)
 _TOOLKIT = __name__.rpartition(".")[0]
 
 
@@ -47,7 +48,7 @@ def definitions(module: str) -> dict[str, list[ast.stmt]]:
             names.setdefault(name, []).append(statement)
         if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign) and bound:
             constants.update(bound)
-        elif not bound or _registers(statement, module):
+        elif not isinstance(statement, _DEFINITIONS) or _registers(statement, module):
             effects.append(statement)
     for name in constants:  # which any of these may have changed
         names[name] += effects

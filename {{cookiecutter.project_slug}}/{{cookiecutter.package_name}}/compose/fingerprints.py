@@ -42,8 +42,10 @@ def fingerprint(task: luigi.Task) -> dict[str, str]:
             names = {strip(path).removeprefix(f"{folder}/"): path for path in target.files()}
         elif isinstance(target, luigi.LocalTarget) and target.exists():
             path = Path(target.path)
-            files = [p for p in sorted(path.rglob("*")) if p.is_file()] if path.is_dir() else [path]
-            names = {p.relative_to(path.parent).as_posix(): str(p) for p in files}
+            names = {path.name: target.path}
+            if path.is_dir():
+                files = [file for file in sorted(path.rglob("*")) if file.is_file()]
+                names = {file.relative_to(path.parent).as_posix(): str(file) for file in files}
         else:
             continue
         options = target.storage_options if isinstance(target, BaseDaskTarget | FileTarget) else {}

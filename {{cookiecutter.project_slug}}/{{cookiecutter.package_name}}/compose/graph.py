@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import luigi
@@ -26,7 +27,7 @@ def walk(
     while stack:
         task = stack[-1]
         twin = named.setdefault(task.task_id, task)
-        if type(twin) is not type(task) or _counting(twin) != _counting(task):
+        if twin is not task and (type(twin), _counting(twin)) != (type(task), _counting(task)):
             raise ComposeError(f"two tasks are both {label(task)} to Luigi; rename one of the two")
         if task in done or known(task):
             stack.pop()
@@ -56,6 +57,12 @@ def is_external(task: luigi.Task) -> bool:
     return task.run is None
 
 
+@cache
+def significant(cls: type[luigi.Task]) -> list[tuple[str, Any]]:
+    """The parameters that count, by name."""
+    return [(name, param) for name, param in cls.get_params() if param.significant]
+
+
 def label(task: luigi.Task) -> str:
     """The task as a person would write it, with its public parameters."""
     params = task.to_str_params(only_significant=True, only_public=True)
@@ -65,8 +72,7 @@ def label(task: luigi.Task) -> str:
 
 def _counting(task: luigi.Task) -> dict[str, Any]:
     """The significant parameters, also those that Luigi's own name of the task leaves out."""
-    significant = {name for name, param in task.get_params() if param.significant}
-    return {name: param for name, param in task.param_kwargs.items() if name in significant}
+    return {name: task.param_kwargs[name] for name, _ in significant(type(task))}
 
 
 def _by_name(requires: Any) -> dict[str, Any]:

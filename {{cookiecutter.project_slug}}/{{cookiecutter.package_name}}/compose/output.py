@@ -42,7 +42,8 @@ class TargetOutput:
         if ext is None:
             ext = "" if self.is_dataset or re.search(r"\.\w+/?$", file_pattern) else ".txt"
         self.pattern = file_pattern if file_pattern.endswith(ext) else file_pattern + ext
-        self.fields = {field.partition(".")[0] for _, field, _, _ in _parse(self.pattern)}
+        parts = Formatter().parse(self.pattern)
+        self.fields = {str(field).partition(".")[0] for _, field, _, _ in parts}
         self.target_class = target_class
         self.target_kwargs = target_kwargs
 
@@ -78,10 +79,6 @@ class SaltedOutput(TargetOutput):
 
     def __init__(self, file_pattern: str = "{task}-{salt}", **kwargs: Any) -> None:
         super().__init__(file_pattern, **kwargs)
-
-
-def _parse(pattern: str) -> list[tuple[str, str, str, str]]:
-    return [part for part in Formatter().parse(pattern) if part[1]]  # type: ignore[misc]
 
 
 class _PathFormatter(Formatter):

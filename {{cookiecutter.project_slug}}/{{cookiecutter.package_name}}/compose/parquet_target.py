@@ -92,7 +92,7 @@ class ParquetTarget(BaseDaskTarget):
         if frame._meta.dtypes.to_dict() == meta.dtypes.to_dict():
             return frame
         # Another program wrote it and left no dtypes in the files for Dask to find.
-        return frame.map_partitions(conform.as_dtypes, meta.dtypes, meta=meta)
+        return frame.astype(meta.dtypes.to_dict())
 
     def _describe(self, parts: list[dict[str, Any]], schema: pa.Schema) -> commit.Manifest:
         return {

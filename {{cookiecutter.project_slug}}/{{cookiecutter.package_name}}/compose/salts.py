@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cache
 from typing import Any
 
 import luigi
@@ -22,7 +21,7 @@ from luigi.parameter import ParameterVisibility
 from .definitions import definitions
 from .errors import ComposeError, DataError
 from .fingerprints import fingerprint
-from .graph import flat, is_external, label, walk
+from .graph import flat, is_external, label, significant, walk
 from .roots import roots
 from .versions import version
 
@@ -107,7 +106,7 @@ def _key(task: luigi.Task) -> _Key:
 
 def _params(task: luigi.Task) -> dict[str, str]:
     texts = {}
-    for name, param in _significant(type(task)):
+    for name, param in significant(type(task)):
         value = task.param_kwargs[name]
         try:
             texts[name] = _canonical(param, value)
@@ -127,8 +126,3 @@ def _canonical(param: Any, value: Any) -> str:
     if param.visibility != ParameterVisibility.PUBLIC:  # a lineage is written into manifests
         return hashlib.sha256(text.encode()).hexdigest()
     return text
-
-
-@cache
-def _significant(cls: type[luigi.Task]) -> list[tuple[str, Any]]:
-    return [(name, param) for name, param in cls.get_params() if param.significant]
