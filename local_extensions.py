@@ -12,10 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import local_pipeline
 from jinja2 import Environment
 from jinja2.ext import Extension
 
 HERE = Path(__file__).resolve().parent
+MODULE = re.compile(r"(\w+)\.py")
 
 WINDOWS = {"aux", "con", "nul", "prn", "conin$", "conout$"} | {
     f"{device}{number}" for device in ("com", "lpt") for number in "0123456789¹²³"
@@ -49,8 +51,8 @@ STANDARD = """
 """
 # The project's folders, what its .gitignore leaves out, and its test modules: pytest imports each
 # by its bare name.
-PROJECT = {"tests", "data", "compose", "build", "__pycache__"} | {
-    module for path in HERE.glob("{{*}}/tests/*") for module in re.findall(r"(\w+)\.py", path.name)
+PROJECT = {"tests", "spec", "data", "compose", "build", "__pycache__"} | {
+    module for path in HERE.glob("{{*}}/tests/**/*") for module in MODULE.findall(path.name)
 }
 TAKEN = {*DEPENDENCIES.split(), *STANDARD.split(), *sys.stdlib_module_names, *keyword.kwlist}
 TAKEN |= PROJECT | WINDOWS
@@ -125,6 +127,12 @@ def package_name(answer: str, text: str) -> Iterator[str]:
         yield f"{answer} is {text!r}, which Python, a library or this project has; choose another"
 
 
+def pipeline(answer: str, text: str) -> Iterator[str]:
+    yield from line(answer, text)
+    if text:
+        yield from local_pipeline.problems(answer, text)
+
+
 def coverage_fail_under(answer: str, text: str) -> Iterator[str]:
     if not re.fullmatch(r"0|[1-9][0-9]?|100", text, re.ASCII):
         yield f"{answer} is {text!r}; give a whole number from 0 to 100, without leading zeros"
@@ -136,6 +144,7 @@ CHECKS: dict[str, Callable[[str, str], Iterator[str]]] = {
     "package_name": package_name,
     "description": line,
     "author_name": line,
+    "pipeline": pipeline,
     "coverage_fail_under": coverage_fail_under,
 }
 
@@ -186,7 +195,8 @@ class Guard(Extension):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        sys.modules.pop(__name__, None)  # an update by cruft imports two versions in one process
+        for module in (__name__, local_pipeline.__name__):
+            sys.modules.pop(module, None)  # an update by cruft imports two versions in one process
         self.turns = own_sources()
         self.generates = False
         environment.tests["complete"] = self.complete
@@ -196,7 +206,11 @@ class Guard(Extension):
             "slug_from": slug_from,
             "package_from": package_from,
             "check": check,
+            "graph": local_pipeline.graph,
+            "mermaid": local_pipeline.mermaid,
+            "samples": local_pipeline.samples,
         }
+        environment.globals["fit"] = local_pipeline.fit
 
     def complete(self, answers: dict[str, Any]) -> bool:
         """Whether every question is answered. Then all are checked again, also replayed ones."""

@@ -114,15 +114,15 @@ def project(finished: Path, tmp_path: Path) -> Project:
 @pytest.fixture
 def frame() -> Callable[..., Any]:
     """Makes a Dask frame of a schema from a few rows, cut into so many partitions."""
-    from o_brien_s_flights_b.compose import conform
+    from o_brien_s_flights_b.compose import frames
 
     def make(schema: Any, rows: list[dict[str, Any]], partitions: int = 1) -> Any:
         import dask.dataframe as dd
         import pyarrow as pa
 
-        whole = pa.Table.from_pylist(rows, schema=schema).to_pandas(types_mapper=conform.dtype)
+        whole = pa.Table.from_pylist(rows, schema=schema).to_pandas(types_mapper=frames.dtype)
         cuts = [len(rows) * cut // partitions for cut in range(partitions + 1)]
         parts = [whole.iloc[a:b] for a, b in pairwise(cuts)]
-        return dd.from_map(lambda part: part, parts, meta=conform.empty_frame(schema))
+        return dd.from_map(lambda part: part, parts, meta=frames.empty_frame(schema))
 
     return make

@@ -60,6 +60,26 @@ REFUSED = [  # the answer, its value, what the sentence says
     ("description", "a\x1b[31mcolour", "holds a control character"),
     ("author_name", "two\r\nlines", "has more than one line"),
     ("author_name", "\udcff", "holds a control character"),
+    ("pipeline", " ", "lacks the name of a task at [here]"),
+    ("pipeline", "A > > B", "lacks the name of a task at [here]: A > [here] > B;"),
+    ("pipeline", "A > B;", "lacks the name of a task at [here]: A > B; [here];"),
+    ("pipeline", "A > B, > C", "lacks the name of a task at [here]: A > B, [here] > C;"),
+    ("pipeline", "A B > C", "lacks '>', ',' or ';' at [here]: A [here] B > C;"),
+    ("pipeline", "A -> B", "lacks '>', ',' or ';' at [here]: A [here] -> B;"),
+    ("pipeline", "A > B; C", "leads nowhere at [here]: A > B; C [here];"),
+    ("pipeline", "A > B > A", "goes round in a circle: A > B > A"),
+    ("pipeline", "A > A", "goes round in a circle: A > A"),
+    ("pipeline", "A > B; B > C", "begins a chain with B, which makes it external data"),
+    ("pipeline", "raw > clean_it", "names 'raw', 'clean_it', not in CapWords"),
+    ("pipeline", "Größe > B", "names 'Größe', not in CapWords"),
+    ("pipeline", "A > B\"'{{x}}", "not in CapWords"),
+    ("pipeline", "A > Stage", "names 'Stage', which Python or the toolkit has"),
+    ("pipeline", "A > Output, Class, L, Sum", "names 'Output', 'Class', 'L', 'Sum', which"),
+    ("pipeline", "RawCSV > RawCsv", "which are 'raw_csv' alike"),
+    ("pipeline", "Con > B", "names 'Con', which Windows cannot have as a folder"),
+    ("pipeline", f"A > {'B' * 41}", "use at most 40 characters for a task"),
+    ("pipeline", " > ".join(f"T{n}" for n in range(51)), "has 51 tasks; use at most 50"),
+    ("pipeline", "A >\nB", "has more than one line"),
     ("coverage_fail_under", "", "is ''"),
     ("coverage_fail_under", "007", "without leading zeros"),
     ("coverage_fail_under", "101", "from 0 to 100"),
@@ -222,7 +242,7 @@ def test_an_answer_that_replaces_a_check_is_checked_still(tmp_path: Path) -> Non
 
 def test_answers_that_are_replayed_are_checked(tmp_path: Path) -> None:
     answers = {"project_name": "X", "project_slug": "../x", "package_name": "x"}
-    answers |= {"description": "", "author_name": "", "coverage_fail_under": "90"}
+    answers |= {"description": "", "author_name": "", "pipeline": "", "coverage_fail_under": "90"}
     answers |= {"ci": "none", "open_source_license": "none"}
     (tmp_path / "answers.json").write_text(json.dumps({"cookiecutter": answers}))
     home = clean_environ(HOME=str(tmp_path), USERPROFILE=str(tmp_path))

@@ -195,7 +195,10 @@ def test_a_bake_that_skips_existing_files_keeps_every_byte(tmp_path: Path) -> No
 
 def test_a_bake_works_without_hooks(tmp_path: Path) -> None:
     project = bake(tmp_path / "without", "--accept-hooks", "no")
-    assert tree(project) == tree(bake(tmp_path / "with"))
+    without, with_hooks = tree(project), tree(bake(tmp_path / "with"))
+    assert {name: entry for name, entry in without.items() if entry[1] is not None} == {
+        name: entry for name, entry in with_hooks.items() if entry[1] is not None
+    }
 
 
 def test_every_line_ends_in_a_line_feed(tmp_path: Path) -> None:
@@ -220,7 +223,8 @@ def test_windows_can_have_every_path(tmp_path: Path, of: str) -> None:
 
 
 def test_the_package_holds_no_template_code() -> None:
-    modules = [name for name in raw_paths() if re.search(r"package_name}}/.*\.py$", name)]
+    modules = [name for name in raw_paths() if re.search(r"package_name}}/.*\.py", name)]
+    modules = [name for name in modules if "{% if cookiecutter.pipeline %}" not in name]
     texts = {name: (TEMPLATE / name).read_text("utf-8") for name in modules}
     assert len(texts) > 5
     assert [name for name, text in texts.items() if re.search(r"{[{%#]", text)] == []

@@ -29,8 +29,8 @@ from o_brien_s_flights_b.compose import (
 
 STATUS = """\
 task                           state     rows    size  age  salt
-RawAirports                    complete        104 kB       {RawAirports}
 RawFlights                     complete        246 kB       {RawFlights}
+RawAirports                    complete        104 kB       {RawAirports}
 CleanFlights                   to run                       {CleanFlights}
 AirportScores(min_flights=10)  to run                       {AirportScores}
 ScoreReport(min_flights=10)    to run                       {ScoreReport}
@@ -268,7 +268,7 @@ def test_missing_raw_data_ends_with_3_and_each_is_named(data_root, capsys) -> No
     assert said.err.splitlines() == [
         f"Raw{name} is missing: no file fits {data_root}/raw/{name.lower()}/*.csv; "
         "put the raw data there"
-        for name in ("Airports", "Flights")
+        for name in ("Flights", "Airports")
     ]
     assert "0 ran, 0 were complete, 5 did not run" in said.out
     assert cli.main(["--dry-run"]) == 3

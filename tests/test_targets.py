@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from o_brien_s_flights_b.compose import CSVTarget, DataError, ParquetTarget, commit, conform
+from o_brien_s_flights_b.compose import CSVTarget, DataError, ParquetTarget, commit, frames
 
 SCHEMA = pa.schema(
     [
@@ -321,5 +321,5 @@ def test_a_flag_may_be_left_out_or_have_another_name(tmp_path, frame) -> None:
 
 
 def test_dtypes_of_a_schema_are_arrow_backed() -> None:
-    assert conform.dtype(pa.large_string()) == pd.StringDtype("pyarrow")
-    assert conform.dtype(pa.int8()) == pd.ArrowDtype(pa.int8())
+    assert frames.dtype(pa.large_string()) == pd.StringDtype("pyarrow")
+    assert frames.dtype(pa.int8()) == pd.ArrowDtype(pa.int8())

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 RAW = Path(__file__).resolve().parents[1] / "{{cookiecutter.project_slug}}" / "data" / "raw"
+EXAMPLE = "{{% if not cookiecutter.pipeline %}}{}{{% endif %}}"
 DAYS = ("2013,1,1,", "2013,1,2,", "2013,1,3,")
 
 
@@ -35,9 +36,9 @@ def main() -> None:
     for day in DAYS:
         date = "2013-01-0" + day.split(",")[2]
         chosen = [row for row in rows if row.startswith(day)]
-        write(RAW / "flights" / f"{date}.csv", [header, *chosen])
+        write(RAW / "flights" / EXAMPLE.format(f"{date}.csv"), [header, *chosen])
     airports = (source() / "airports.csv").read_text(encoding="utf-8").splitlines()
-    write(RAW / "airports" / "airports.csv", airports)
+    write(RAW / "airports" / EXAMPLE.format("airports.csv"), airports)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,12 @@ import logging
 import os
 import re
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import import_module
+from math import isfinite
 from typing import Any
 
 import click
@@ -32,9 +34,9 @@ from .compose.build import (
 )
 from .compose.describe import absence, describe, report_path, results
 from .compose.graph import is_external, label, outputs, walk
+from .compose.stub import stubs
 
 PACKAGE = str(__package__)
-SHOWN = 10  # rows of a result
 
 
 class DefaultsToRun(click.Group):
@@ -72,7 +74,17 @@ def cli() -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
 @click.option("--workers", type=click.IntRange(1), default=1, help="How many tasks run at once.")
 @click.option("--force", "again", metavar="TASK", multiple=True, help="Run it and what needs it.")
-def run(task: str, dry_run: bool, workers: int, again: tuple[str, ...], **given: str | None) -> int:
+@click.option("--rows", type=click.IntRange(0), default=10, help="Rows of a result to show.")
+@click.option("--json", "as_json", is_flag=True, help="The results as a list of objects.")
+def run(
+    task: str,
+    dry_run: bool,
+    workers: int,
+    again: tuple[str, ...],
+    rows: int,
+    as_json: bool,
+    **given: str | None,
+) -> int:
     """Build TASK (Pipeline unless it is named) and all that it needs."""
     began = time.monotonic()
     graph = list(walk(_make_task(task, given)))
@@ -93,9 +105,14 @@ def run(task: str, dry_run: bool, workers: int, again: tuple[str, ...], **given:
     ran = sum(t.complete() for t in tasks)
     counts = f"{ran} ran, {len(work) - len(todo)} were complete"
     left = f", {len(todo) - ran} did not run" if len(todo) > ran else ""
-    click.echo(f"{counts}{left}; {time.monotonic() - began:.1f} s")
-    for each in results(graph):
-        _show(each)
+    click.echo(f"{counts}{left}; {time.monotonic() - began:.1f} s{_stubs_left()}", err=as_json)
+    found = [(each, _result(each, rows)) for each in results(graph)]
+    if as_json:
+        click.echo(_json([about for _, about in found]))
+        return status
+    for each, about in found:
+        if about["complete"]:
+            click.echo(f"\n{label(each)}: {_shown(about)}")
     for each, _ in graph:
         if each.complete() and (path := report_path(each)):
             click.echo(f"\n{label(each)}: {_near(path)}")
@@ -110,8 +127,7 @@ def status(as_json: bool, check: bool) -> int:
     tasks = [t for t, _ in walk(_make_task("Pipeline", {}))]
     known = [describe(task) for task in tasks]
     if as_json:
-        known = [{name: about[name] for name in about if name != "created"} for about in known]
-        click.echo(json.dumps(known, indent=1, ensure_ascii=False))
+        click.echo(_json(known))
     else:
         rows = [
             (
@@ -124,7 +140,7 @@ def status(as_json: bool, check: bool) -> int:
             )
             for task, about in zip(tasks, known, strict=True)
         ]
-        click.echo(_table(("task", "state", "rows", "size", "age", "salt"), rows))
+        click.echo(_table(("task", "state", "rows", "size", "age", "salt"), rows) + _stubs_left())
     return FAILED if check and not all(about["complete"] for about in known) else DONE
 
 
@@ -212,14 +228,37 @@ def _make_task(name: str, given: dict[str, str | None]) -> luigi.Task:
     return task_class(**values)
 
 
-def _show(task: luigi.Task) -> None:
-    """Print the first rows of a complete dataset, as read back from its files."""
-    if task.complete():
-        about, head = describe(task), outputs(task)[0].head(SHOWN)
-        count = about["rows"] or head.num_rows  # another program says nothing of its rows
-        shown = f"the first {SHOWN} of " if count > SHOWN else ""
-        click.echo(f"\n{label(task)}: {shown}{count:,} rows in {_near(about['path'])}")
-        click.echo(_table(head.column_names, [tuple(row.values()) for row in head.to_pylist()]))
+def _stubs_left() -> str:
+    """A line about the transforms that are still to be written, if any."""
+    left = stubs()
+    text = f"{len(left)} {'stub is' if len(left) == 1 else 'stubs are'} left: {', '.join(left)}"
+    return f"\n{textwrap.fill(text, 80)}" if left else ""
+
+
+def _result(task: luigi.Task, rows: int) -> dict[str, Any]:
+    """What is known of a dataset, and its first rows as read back from its files."""
+    about = describe(task) | {"columns": None, "data": None}
+    if about["complete"]:
+        head = outputs(task)[0].head(rows)
+        about |= {"columns": head.column_names, "data": head.to_pylist()}
+    return about
+
+
+def _shown(result: dict[str, Any]) -> str:
+    data = result["data"]
+    count = result["rows"] or len(data)  # another program says nothing of its rows
+    part = f"the first {len(data)} of " if count > len(data) else ""
+    table = _table(result["columns"], [tuple(row.values()) for row in data])
+    return f"{part}{count:,} rows in {_near(result['path'])}\n{table}"
+
+
+def _json(tasks: list[dict[str, Any]]) -> str:
+    for about in tasks:
+        about.pop("created")
+        for row in about.get("data") or []:
+            infinite = {k for k, v in row.items() if isinstance(v, float) and not isfinite(v)}
+            row.update(dict.fromkeys(infinite))  # JSON has no such number
+    return json.dumps(tasks, indent=1, ensure_ascii=False, default=str)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]], width: int = 80) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from . import conform
+from . import frames
 from .errors import DataError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def read_csv(
     return dd.from_map(
         _read_file,
         files,
-        meta=conform.empty_frame(schema),
+        meta=frames.empty_frame(schema),
         fs=fs,
         schema=schema,
         null_values=null_values,
@@ -110,7 +110,7 @@ def _read_file(
                 f"{path}, column {field.name!r}: {column.null_count} nulls, and the schema allows "
                 f"none; mend the file or the schema"
             )
-    frame: pd.DataFrame = table.to_pandas(types_mapper=conform.dtype)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=frames.dtype)
     return frame
 
 

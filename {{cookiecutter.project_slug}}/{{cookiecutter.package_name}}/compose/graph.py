@@ -38,7 +38,7 @@ def walk(
         if cycle := [t for t in missing if t in opened]:
             through = f"{label(cycle[0])} requires itself, through {label(task)}"
             raise ComposeError(f"{through}; break the cycle")
-        stack.extend(missing)
+        stack.extend(reversed(missing))
         if not missing:
             yield task, opened.pop(task)
             done.add(task)

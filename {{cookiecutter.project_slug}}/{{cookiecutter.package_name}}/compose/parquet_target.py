@@ -10,7 +10,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from . import commit, conform
+from . import commit, frames
 from .errors import DataError
 from .roots import is_url
 from .targets import BaseDaskTarget
@@ -42,7 +42,7 @@ class ParquetTarget(BaseDaskTarget):
         if not self.flag:
             raise TypeError(f"{self.path} has no flag, so nothing could tell when it is complete")
         if self.schema is not None:
-            conform.check_meta(frame._meta, self.schema)
+            frames.check_meta(frame._meta, self.schema)
         if is_url(self.path):
             raise DataError(f"{self.path} is on object storage, where nothing can be committed yet")
         if not self.replace and self.exists():
@@ -50,7 +50,7 @@ class ParquetTarget(BaseDaskTarget):
         self.fs.makedirs(self.path, exist_ok=True)
         end = f"{commit.new_attempt()}{self.suffix}"
         paths = [self.at(f"part-{number:05d}-{end}") for number in range(frame.npartitions)]
-        schema = conform.schema_of(frame) if self.schema is None else self.schema
+        schema = frames.schema_of(frame) if self.schema is None else self.schema
         options = {"compression": compression} | options
         write = delayed(partial(_write_part, self.fs, schema, self.schema is not None, options))
         useless = paths  # until they are committed
@@ -88,7 +88,7 @@ class ParquetTarget(BaseDaskTarget):
         local = {} if is_url(self.path) else {"filesystem": LocalFileSystem()}
         options = {"dtype_backend": "pyarrow"} | local | options
         frame = dd.read_parquet(files, columns=columns, filters=filters, **options)
-        meta = conform.empty_frame(self.schema, list(frame.columns))
+        meta = frames.empty_frame(self.schema, list(frame.columns))
         if frame._meta.dtypes.to_dict() == meta.dtypes.to_dict():
             return frame
         # Another program wrote it and left no dtypes in the files for Dask to find.
@@ -115,7 +115,7 @@ def _write_part(
 
     name = path.rpartition("/")[2]
     if declared:
-        table = conform.to_table(part, schema, name)
+        table = frames.to_table(part, schema, name)
     else:
         table = pa.Table.from_pandas(part, schema=schema, preserve_index=None)
     buffer = io.BytesIO()

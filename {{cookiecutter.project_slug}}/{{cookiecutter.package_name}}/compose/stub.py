@@ -1,0 +1,59 @@
+"""READ. Stubs: transforms that nobody has written yet, and that give what their schema says."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pyarrow as pa
+
+from . import frames
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
+    import pandas as pd
+
+F = TypeVar("F", bound=Callable[..., Any])
+_left: dict[str, str] = {}
+
+
+def todo(reminder: str) -> Callable[[F], F]:
+    """Mark a function as a stub. Whoever has written it deletes this decorator."""
+
+    def mark(function: F) -> F:
+        _left[function.__name__] = reminder
+        return function
+
+    return mark
+
+
+def stubs() -> dict[str, str]:
+    """The reminder of each function that is still marked, by its name, in their order."""
+    return dict(_left)
+
+
+def conform(frame: dd.DataFrame, schema: pa.Schema) -> dd.DataFrame:
+    """As many rows as `frame` has, with the columns of `schema`, which hold nothing but fillers."""
+    return frame.map_partitions(partial(_filled, schema), meta=frames.empty_frame(schema))
+
+
+def filler(schema: pa.Schema) -> dict[str, Any]:
+    """The row that a stub gives: "todo", False, 0, the first moment of 1970 and the like."""
+    return {field.name: _value(field).as_py() for field in schema}
+
+
+def _filled(schema: pa.Schema, part: pd.DataFrame) -> pd.DataFrame:
+    columns = [pa.repeat(_value(field), len(part)) for field in schema]
+    table = pa.Table.from_arrays(columns, schema=schema)
+    filled: pd.DataFrame = table.to_pandas(types_mapper=frames.dtype)
+    return filled
+
+
+def _value(field: pa.Field) -> Any:
+    fillers: tuple[Any, ...] = ("todo", False, 0, [])
+    for value in fillers:
+        with contextlib.suppress(pa.ArrowException):
+            return pa.scalar(value, field.type)
+    return pa.scalar(None, field.type)
