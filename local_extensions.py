@@ -12,9 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import local_pipeline
 from jinja2 import Environment
 from jinja2.ext import Extension
+
+import local_pipeline
 
 HERE = Path(__file__).resolve().parent
 MODULE = re.compile(r"(\w+)\.py")

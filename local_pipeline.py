@@ -26,14 +26,15 @@ TOOLKIT = """
 """
 # Attributes of luigi.Task and of a Stage, which a requirement of that name would hide.
 ATTRIBUTES = """
-    accepts_messages batchable clone clone_parent complete deps disable_hard_timeout disable_window
-    disable_window_seconds disabled dynamic_requires event_handler forced from_str_params
-    get_param_names get_param_values get_params get_task_family get_task_namespace has_excessive
-    initialized input max_batch_size namespace_at_class_time no_unpicklable_properties on_failure
-    on_success output owner_email param_args param_kwargs priority process_resources register
-    remove_event_handler requires resources retry_count run schema set_status_message
-    set_tracking_url task_family task_id task_module task_namespace to_str_params transform
-    trigger_event use_cmdline_section worker_timeout
+    accepts_messages batch_param_names batchable bulk_complete clone clone_parent complete deps
+    disable_hard_timeout disable_window disable_window_seconds disabled dynamic_requires
+    event_handler forced from_str_params get_param_names get_param_values get_params get_task_family
+    get_task_namespace has_excessive initialized input max_batch_size namespace_at_class_time
+    no_unpicklable_properties on_failure on_success output owner_email param_args param_kwargs
+    priority process_resources register remove_event_handler requires resources retry_count run
+    schema set_progress_percentage set_status_message set_tracking_url task_family task_id
+    task_module task_namespace to_str_params transform trigger_event use_cmdline_section
+    worker_timeout
 """
 AMBIGUOUS = {"I", "L", "O"}  # as the names of variables
 
@@ -62,6 +63,10 @@ class Task:
     @property
     def reference(self) -> str:
         return f"tasks.{self.name}"
+
+    @property
+    def reminder(self) -> str:
+        return f'"delete this line when {self.snake} is written"'
 
     @property
     def arguments(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Write the sample of raw data, remove the folders that the answers left empty, say what is next."""
+"""Write the sample of raw data, remove folders that the answers left empty, say what is next."""
 
 import contextlib
 import json

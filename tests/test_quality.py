@@ -37,7 +37,8 @@ reveal_type(tasks.CleanFlights().raw)
 
 
 def module(project: Project, *command: str) -> subprocess.CompletedProcess[str]:
-    environ = clean_environ(PYTHONPATH=str(project.path))
+    cache = f"{os.environ['BAKED_PROJECT']}-mypy-{os.environ.get('PYTEST_XDIST_WORKER', '')}"
+    environ = clean_environ(PYTHONPATH=str(project.path), MYPY_CACHE_DIR=cache)
     return run([sys.executable, "-m", *command], cwd=project.path, env=environ)
 
 

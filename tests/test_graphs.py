@@ -1,0 +1,573 @@
+"""Projects baked for a graph of one's own: green at birth, right or red as stubs are written."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import csv
+import importlib
+import inspect
+import json
+import keyword
+import random
+import re
+import shutil
+import string
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+
+import luigi
+import pandas as pd
+import pytest
+from baking import TEMPLATE, bake, clean_environ, run
+from conftest import PACKAGE, Project
+from test_quality import module
+
+COURSE = "RawReviews > CleanReviews > ByDecade, ByStars"
+DIAMOND = "RawNumbers > Evens > Sums; RawNumbers > Odds > Sums"
+JOIN = (
+    "RawSales > CleanSales > SalesByDay > Forecast > Summary; "
+    "RawSales > CleanSales > SalesByShop > BestShops, WorstShops > Overview > Summary; "
+    "RawShops > CleanShops > SalesByShop; RawShops > CleanShops > ShopMap > Overview"
+)
+ROW = " > ".join(f"Task{number}" for number in range(50))
+LONG = "RawAaAaAaAaAaAaAaAaAaAaAaAaAaAaAaAaAaAaB, RawBbBbBbBbBbBbBbBbBbBbBbBbBbBbBbBbBbBbB"
+LONG = f"{LONG} > CcCcCcCcCcCcCcCcCcCcCcCcCcCcCcCcCcCcCcCc > D, E"
+GRAPHS = {"course": COURSE, "diamond": DIAMOND, "join": JOIN, "row": ROW, "long": LONG}
+COUNTS = {"course": (1, 3), "diamond": (1, 3), "join": (2, 10), "row": (1, 49), "long": (2, 3)}
+REQUIRES = {  # what the classes say
+    "course": {"CleanReviews": "RawReviews", "ByDecade": "CleanReviews", "ByStars": "CleanReviews"},
+    "diamond": {"Evens": "RawNumbers", "Odds": "RawNumbers", "Sums": "Evens Odds"},
+    "join": {
+        "CleanSales": "RawSales",
+        "CleanShops": "RawShops",
+        "SalesByDay": "CleanSales",
+        "SalesByShop": "CleanSales CleanShops",
+        "ShopMap": "CleanShops",
+        "Forecast": "SalesByDay",
+        "BestShops": "SalesByShop",
+        "WorstShops": "SalesByShop",
+        "Overview": "BestShops WorstShops ShopMap",
+        "Summary": "Forecast Overview",
+    },
+}
+STUB = """\
+@todo("delete this line when clean_reviews is written")
+def clean_reviews(raw_reviews: dd.DataFrame) -> dd.DataFrame:
+    \"\"\"Say what a row is, what is dropped and why.
+
+    Returns `schemas.CLEAN_REVIEWS`.
+    \"\"\"
+    return conform(raw_reviews, schemas.CLEAN_REVIEWS)
+"""
+WRITTEN = "def clean_reviews(raw_reviews):\n"
+RIGHT = f'{WRITTEN}    return raw_reviews[raw_reviews["value"].notnull()]\n'
+KNOWN = "raw_reviews[raw_reviews['value'].notnull()]"
+WRONG = {  # the usual ways, and what the student reads
+    "wrong column": (
+        f"    return {KNOWN}.rename(columns={{'value': 'valeu'}})\n",
+        "clean_reviews: the frame does not fit the schema: the column 'value' is missing; "
+        "the column 'valeu' is left over",
+    ),
+    "wrong type": (
+        f"    return {KNOWN}.assign(value=1)\n",
+        "clean_reviews: the frame does not fit the schema: the column 'value' is int64, "
+        "the schema says double",
+    ),
+    "mean of means": (
+        "    def fill(part):\n"
+        "        return part.fillna({'value': part['value'].mean()}).dropna()\n\n"
+        "    return raw_reviews.map_partitions(fill)\n",
+        "clean_reviews gives other rows when its input lies in 2 partitions: does it take a mean "
+        "of means, a rank or a shift of each partition alone?",
+    ),
+    "mutates its input": (
+        "    raw_reviews['value'] = raw_reviews['value'].fillna(0)\n    return raw_reviews\n",
+        "clean_reviews changes its input raw_reviews; return a new frame instead: "
+        "raw_reviews.assign(column=...)",
+    ),
+    "returns pandas": (
+        f"    return {KNOWN}.compute()\n",
+        "clean_reviews returns a pandas DataFrame, not a Dask frame: a compute() too many, no "
+        "return?",
+    ),
+    "returns nothing": (
+        f"    {KNOWN}\n",
+        "clean_reviews returns a builtins NoneType, not a Dask frame: a compute() too many, no "
+        "return?",
+    ),
+    "forgets a null": (
+        "    return raw_reviews\n",
+        "clean_reviews: the result does not fit the schema: the column 'value' has 1 nulls and "
+        "may have none",
+    ),
+    "not written": (
+        "    return conform(raw_reviews, schemas.CLEAN_REVIEWS)\n",
+        "clean_reviews gives what a stub gives: write it, or put @todo back",
+    ),
+    "another column's name": (
+        "    return raw_reviews[raw_reviews['stars'].notnull()]\n",
+        "clean_reviews: KeyError: 'stars' (transforms.py, line 15)",
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def bakes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The project of each graph, baked once: read it, copy it, change nothing in it."""
+    baked: dict[str, Path] = {}
+
+    def of(graph: str) -> Path:
+        if graph not in baked:
+            answers = {"package_name": PACKAGE, "pipeline": GRAPHS[graph]}
+            baked[graph] = bake(tmp_path_factory.mktemp(graph), **answers)
+        return baked[graph]
+
+    return of
+
+
+@pytest.fixture(params=GRAPHS)
+def graph(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def project(graph: str, bakes: Callable[[str], Path], tmp_path: Path) -> Project:
+    return Project(shutil.copytree(bakes(graph), tmp_path / "project"))
+
+
+@pytest.fixture
+def course(bakes: Callable[[str], Path], tmp_path: Path) -> Project:
+    return Project(shutil.copytree(bakes("course"), tmp_path / "course"))
+
+
+def spec(project: Project, *options: str) -> tuple[int, str]:
+    """How the specifications end, and what is said."""
+    done = module(project, "pytest", "-q", "-p", "no:cacheprovider", "tests/spec", *options)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_graph_is_formatted_linted_and_typed(project: Project) -> None:
+    formatted = module(project, "ruff", "format", "--diff")
+    assert formatted.returncode == 0, formatted.stdout
+    assert module(project, "ruff", "check").stdout == "All checks passed!\n"
+    typed = module(project, "mypy").stdout
+    assert typed.startswith("Success: no issues found"), typed
+    done = module(project, "pyright", "--pythonpath", sys.executable, PACKAGE)
+    assert done.stdout.splitlines()[-1] == "0 errors, 0 warnings, 0 informations"
+
+
+def test_a_graph_runs_and_runs_again(project: Project, graph: str) -> None:
+    raw, stages = COUNTS[graph]
+    assert len(project.ran()) == stages
+    assert project.ran() == set()
+    rows = project.status()
+    assert len(rows) == raw + stages + 1
+    assert all(row["complete"] for row in rows.values())
+    left = project.run("status").stdout.splitlines()
+    said = " ".join(left[len(rows) + 1 :])
+    assert re.match(rf"{stages} stubs are left: \w+, ", said), said
+    assert len(said.split(", ")) == stages
+    assert max(map(len, left)) <= 80 or graph == "long"
+
+
+def test_the_tests_of_a_graph_pass_and_reach_the_gate(project: Project, graph: str) -> None:
+    done = module(project, "pytest", "--cov", "--cov-config=pyproject.toml", "-q")
+    assert done.returncode == 0, done.stdout
+    assert f"{COUNTS[graph][1]} xfailed" in done.stdout
+    assert re.search(r"TOTAL +\d+ +0 +\d+ +0 +100%", done.stdout)
+    assert "warning" not in done.stdout
+
+
+@pytest.mark.parametrize("graph", REQUIRES)
+def test_a_graph_is_wired_as_it_was_given(project: Project, graph: str) -> None:
+    tree = ast.parse((project.package / "tasks.py").read_text(encoding="utf-8"))
+    required = {
+        cls.name: " ".join(
+            item.value.args[0].id
+            for item in cls.body
+            if isinstance(item, ast.Assign)
+            and isinstance(item.value, ast.Call)
+            and item.value.func.id == "Requirement"
+        )
+        for cls in tree.body
+        if isinstance(cls, ast.ClassDef)
+    }
+    stages = REQUIRES[graph]
+    everything = required.pop("Pipeline").split()
+    raw = {name for name, needs in required.items() if not needs}
+    assert {name: needs for name, needs in required.items() if needs} == stages
+    assert sorted(everything) == sorted({*raw, *stages})
+    readme = (project.path / "README.md").read_text(encoding="utf-8")
+    arrows = re.findall(r"^    (\w+)(?:\[.*\])? --> (\w+)$", readme, re.MULTILINE)
+    assert arrows == [(need, name) for name in required for need in required[name].split()]
+
+
+def test_a_graph_in_a_readme_names_nothing_of_the_worked_example(project: Project) -> None:
+    own = [path for path in project.path.rglob("*") if path.is_file() and path.name != "cli.py"]
+    texts = [path.read_text("utf-8") for path in own if path.parent.name != "compose"]
+    words = r"(?i)clean.?flights|airport|delay|min.flights"
+    assert [text for text in texts if re.search(words, text)] == []
+
+
+def test_a_diamond_without_hooks_lacks_its_raw_data_and_says_so(tmp_path: Path) -> None:
+    options = ("--accept-hooks", "no")
+    baked = bake(tmp_path, *options, package_name=PACKAGE, pipeline=DIAMOND)
+    done = Project(baked).run()
+    assert done.returncode == 3
+    assert "no file fits " in done.stderr
+
+
+def test_a_bake_into_a_project_keeps_its_raw_data(tmp_path: Path) -> None:
+    project = bake(tmp_path, pipeline=DIAMOND)
+    sample = project / "data" / "raw" / "numbers" / "sample.csv"
+    sample.rename(sample.with_name("mine.csv"))
+    bake(tmp_path, "-f", pipeline=DIAMOND)
+    assert [path.name for path in sample.parent.iterdir()] == ["mine.csv"]
+
+
+def test_results_are_given_as_json(course: Project) -> None:
+    done = course.run("--json", "--rows", "3")
+    assert done.returncode == 0
+    decades, stars = json.loads(done.stdout)
+    assert (decades["task"], decades["rows"], decades["complete"]) == ("ByDecade", 4, True)
+    assert decades["data"] == [{"key": "todo", "value": 0.0}] * 3
+    assert stars["columns"] == ["key", "value"]
+    assert done.stderr.splitlines()[-2:] == [
+        "3 ran, 1 were complete; " + done.stderr.splitlines()[-2].rpartition("; ")[2],
+        "3 stubs are left: clean_reviews, by_decade, by_stars",
+    ]
+
+
+def test_right_code_passes_and_the_other_stubs_still_expect_to_fail(course: Project) -> None:
+    course.edit("transforms.py", STUB, RIGHT)
+    assert spec(course)[0] == 0
+    done = module(course, "pytest", "-q", "--cov", "--cov-config=pyproject.toml")
+    assert done.returncode == 0
+    assert "2 xfailed" in done.stdout
+    assert "2 stubs are left: by_decade, by_stars" in course.run("status").stdout
+
+
+@pytest.mark.parametrize("way", WRONG)
+def test_wrong_code_is_red_with_a_message_that_says_why(course: Project, way: str) -> None:
+    body, message = WRONG[way]
+    course.edit("transforms.py", STUB, WRITTEN + body)
+    status, said = spec(course)
+    assert status == 1
+    assert "1 failed, 2 xfailed" in said
+    shown = " ".join(re.findall(r"^E +(.*)", said, re.MULTILINE))
+    assert message in shown, said
+    assert "/compose/" not in said
+    assert len(said.splitlines()) < 45
+
+
+def test_right_code_that_is_still_marked_is_red(course: Project) -> None:
+    marker = STUB.splitlines(keepends=True)[0]
+    course.edit("transforms.py", STUB, marker + RIGHT)
+    status, said = spec(course)
+    assert status == 1
+    assert "[XPASS(strict)] clean_reviews is a stub; a test that it passes says nothing of" in said
+
+
+def test_a_specification_that_a_stub_satisfies_is_red(course: Project) -> None:
+    vacuous = course.path / "tests" / "spec" / "test_vacuous.py"
+    vacuous.write_text(
+        f"import pytest\n\nfrom {PACKAGE} import transforms\n\n\n"
+        '@pytest.mark.stub("by_stars")\ndef test_it(): assert transforms.by_stars\n'
+    )
+    status, said = spec(course)
+    assert status == 1
+    assert "[XPASS(strict)] by_stars is a stub" in said
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_an_import_error_is_always_red(course: Project, marked: bool) -> None:
+    marker = STUB.splitlines(keepends=True)[0] if marked else ""
+    course.edit("transforms.py", STUB, f"{marker}{WRITTEN}    import nowhere\n")
+    status, said = spec(course)
+    assert status == 1
+    assert "ModuleNotFoundError: No module named 'nowhere'" in said
+
+
+def test_a_missing_name_in_the_module_is_red(course: Project) -> None:
+    course.edit("transforms.py", "from . import schemas\n", "from . import schema\n")
+    assert spec(course)[0] not in (0, 1)
+
+
+def test_a_row_of_a_specification_that_does_not_fit_the_schema_is_red(course: Project) -> None:
+    course.edit("schemas.py", '        ("value", pa.float64()),  # may be null\n', "")
+    status, said = spec(course)
+    assert status == 1
+    assert "ValueError: the schema has no column value" in said
+
+
+def test_a_stub_fills_columns_of_any_type(frame: Callable[..., object]) -> None:
+    import pyarrow as pa
+    from o_brien_s_flights_b.compose import conform
+    from o_brien_s_flights_b.compose.frames import to_table
+    from o_brien_s_flights_b.compose.stub import filler
+
+    types = [
+        *(pa.string(), pa.large_string(), pa.binary(), pa.bool_(), pa.int8(), pa.uint64()),
+        *(pa.float32(), pa.float64(), pa.timestamp("us", "UTC"), pa.timestamp("ms"), pa.date32()),
+        *(pa.time64("us"), pa.duration("us"), pa.decimal128(10, 2), pa.list_(pa.int64())),
+        *(pa.struct([("a", pa.int64())]), pa.null()),
+    ]
+    schema = pa.schema([pa.field(f"c{n}", each, each == pa.null()) for n, each in enumerate(types)])
+    given = pa.schema([("x", pa.int64())])
+    made = conform(frame(given, [{"x": 1}, {"x": 2}, {"x": 3}], 2), schema)
+    assert made.npartitions == 2
+    table = to_table(made.compute(), schema, "it")
+    assert table.to_pylist() == [filler(schema)] * 3
+    assert table["c0"].to_pylist() == ["todo"] * 3
+    assert filler(schema)["c7"] == 0.0
+
+
+def test_status_and_a_run_say_which_stubs_are_left(
+    sample: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from o_brien_s_flights_b import cli
+    from o_brien_s_flights_b.compose import stub, todo
+
+    monkeypatch.setattr(stub, "_left", {})
+    assert cli.main(["status"]) == 0
+    assert "stub" not in capsys.readouterr().out
+    assert todo("delete this line when one is written")(test_chains_are_read_as_a_graph)
+    for arguments, name in ((["status"], "out"), (["--json"], "err")):
+        assert cli.main(arguments) == 0
+        said = getattr(capsys.readouterr(), name)
+        assert "\n1 stub is left: test_chains_are_read_as_a_graph\n" in said
+    assert todo("a second one")(str) is str
+    assert cli.main([]) == 0
+    said = capsys.readouterr().out
+    assert "0 s\n2 stubs are left: test_chains_are_read_as_a_graph, str\n\nAirportScores" in said
+
+
+def test_json_holds_what_json_can_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    from o_brien_s_flights_b import cli
+
+    day = datetime(2026, 1, 2, tzinfo=UTC)
+    row = {"a": float("nan"), "b": float("inf"), "c": 1.5, "d": None, "e": day, "f": "é"}
+    text = cli._json([{"created": "now", "data": [row]}, {"created": None, "data": None}])
+    assert json.loads(text, parse_constant=pytest.fail) == [
+        {"data": [{"a": None, "b": None, "c": 1.5, "d": None, "e": str(day), "f": "é"}]},
+        {"data": None},
+    ]
+
+
+@pytest.fixture
+def pipelines(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(TEMPLATE)
+    return importlib.import_module("local_pipeline")
+
+
+def test_no_task_may_be_called_like_what_it_would_hide(pipelines: ModuleType) -> None:
+    from o_brien_s_flights_b import compose
+
+    def refused(name: str) -> bool:
+        (problem,) = pipelines.problems("pipeline", f"RawX > {name}")
+        return "which Python or the toolkit has" in problem
+
+    def camel(name: str) -> str:
+        return "".join(word.capitalize() for word in name.split("_"))
+
+    attributes = {*dir(compose.Stage), *vars(compose.Stage())}
+    small = {name for name in attributes if not name.startswith("_") and name.islower()}
+    small |= {*keyword.kwlist, *(n for n in dir(builtins) if n.islower() and n.isidentifier())}
+    names = {camel(name) for name in small if not name.startswith("_")}
+    names |= set(compose.__all__) - {"conform", "lineage", "salt", "todo"}
+    names |= {"Conform", "Lineage", "Salt", "Todo", "None", "True", "Exception", "Pipeline", "Any"}
+    names |= {
+        n
+        for n in dir(luigi)
+        if inspect.isclass(v := getattr(luigi, n)) and issubclass(v, luigi.Task)
+    }
+    assert len(names) > 100
+    assert sorted(name for name in names if not refused(name)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "requires"),
+    [
+        ("A>B", {"A": [], "B": ["A"]}),
+        ("  A  >  B  ", {"A": [], "B": ["A"]}),
+        ("A, B > C", {"A": [], "B": [], "C": ["A", "B"]}),
+        ("A > C; B > C", {"A": [], "B": [], "C": ["A", "B"]}),
+        ("A > B; A > B", {"A": [], "B": ["A"]}),
+        ("B > Z > Y; A > Y", {"B": [], "A": [], "Z": ["B"], "Y": ["Z", "A"]}),
+    ],
+)
+def test_chains_are_read_as_a_graph(pipelines: ModuleType, text: str, requires: object) -> None:
+    assert list(pipelines.problems("pipeline", text)) == []
+    tasks = pipelines.graph(text)
+    assert {task.name: [each.name for each in task.requires] for task in tasks} == requires
+    assert [task.name for task in tasks] == list(requires)
+
+
+def test_each_raw_dataset_has_a_folder_of_its_own(pipelines: ModuleType) -> None:
+    tasks = pipelines.graph("RawA, A, RawCon, RawCSVFiles > B")
+    assert [task.folder for task in tasks] == ["raw_a", "a", "raw_con", "csv_files", ""]
+
+
+REVIEWS_SCHEMAS = '''\
+"""EDIT. The reviews."""
+
+import pyarrow as pa
+
+COUNTS = ["useful", "funny", "cool"]
+RAW_REVIEWS = pa.schema(
+    [("review_id", pa.string()), ("date", pa.timestamp("us")), ("stars", pa.int64())]
+    + [(name, pa.float64()) for name in COUNTS]
+    + [("text", pa.string())]
+)
+CLEAN_REVIEWS = pa.schema(
+    [pa.field(f.name, pa.int64(), False) if f.name in COUNTS else f for f in RAW_REVIEWS]
+)
+BY_DECADE = pa.schema([("decade", pa.int64()), ("length", pa.float64())])
+BY_STARS = pa.schema([("stars", pa.int64()), ("length", pa.float64())])
+'''
+REVIEWS_TRANSFORMS = '''\
+"""EDIT. What is made of the reviews."""
+
+from . import schemas
+
+
+def clean_reviews(raw_reviews):
+    whole = raw_reviews[raw_reviews["review_id"].str.len() == 22]
+    counts = whole[schemas.COUNTS].fillna(0).astype("int64[pyarrow]")
+    return whole.assign(**{name: counts[name] for name in schemas.COUNTS})
+
+
+def average_length(reviews, by):
+    lengths = reviews.assign(length=reviews["text"].str.len())
+    return lengths.groupby(by)["length"].mean().reset_index()
+
+
+def by_decade(clean_reviews):
+    decade = clean_reviews["date"].dt.year // 10 * 10
+    return average_length(clean_reviews.assign(decade=decade), "decade")
+
+
+def by_stars(clean_reviews):
+    return average_length(clean_reviews, "stars")
+'''
+
+
+def reviews(seed: int) -> list[dict[str, object]]:
+    """3,000 reviews with the defects of the course: broken identifiers, counts left out."""
+    draw = random.Random(seed)
+    letters = string.ascii_letters + string.digits + "-_"
+
+    def count() -> str:
+        return "" if draw.random() < 0.2 else f"{draw.randrange(9)}.0"
+
+    return [
+        {
+            "review_id": "".join(draw.choices(letters, k=draw.choice([22] * 9 + [5, 21, 23]))),
+            "date": f"{draw.randrange(1995, 2025)}-{draw.randrange(1, 13):02}-11 12:30:00",
+            "stars": draw.randrange(1, 6),
+            "useful": count(),
+            "funny": count(),
+            "cool": count(),
+            "text": draw.choice(
+                ['Good, "really"', "é" * draw.randrange(90), "no; 'never'", "航班"]
+            ),
+        }
+        for _ in range(3000)
+    ]
+
+
+def test_the_assignment_of_the_course_is_solved_in_few_lines(course: Project) -> None:
+    rows = reviews(5)
+    folder = course.raw / "reviews"
+    (folder / "sample.csv").unlink()
+    for number in range(3):
+        with (folder / f"{number}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows[number::3])
+    (course.package / "schemas.py").write_text(REVIEWS_SCHEMAS, encoding="utf-8")
+    (course.package / "transforms.py").write_text(REVIEWS_TRANSFORMS, encoding="utf-8")
+    assert len(f"{REVIEWS_SCHEMAS}{REVIEWS_TRANSFORMS}".splitlines()) < 40
+
+    done = course.run("--json", "--rows", "100")
+    assert done.returncode == 0, done.stderr
+    found = {result["task"]: result["data"] for result in json.loads(done.stdout)}
+
+    whole = pd.concat([pd.read_csv(path) for path in sorted(folder.glob("*.csv"))])
+    whole = whole[whole["review_id"].str.len() == 22]
+    assert 1000 < len(whole) < 3000
+    assert course.status()["CleanReviews"]["rows"] == len(whole)
+    whole = whole.assign(
+        length=whole["text"].str.len(), decade=pd.to_datetime(whole["date"]).dt.year // 10 * 10
+    )
+    for task, by in (("ByDecade", "decade"), ("ByStars", "stars")):
+        expected = whole.groupby(by)["length"].mean()
+        assert {row[by]: row["length"] for row in found[task]} == pytest.approx(expected.to_dict())
+    parts = (course.path / course.status()["CleanReviews"]["path"]).glob("*.parquet")
+    clean = pd.concat(pd.read_parquet(path) for path in parts)
+    counts = ["useful", "funny", "cool"]
+    assert clean[counts].sum().tolist() == whole[counts].fillna(0).sum().tolist()
+    assert clean[counts].isna().sum().sum() == 0
+
+
+HOSTILE = [
+    "$(touch PWNED)",
+    "`touch PWNED`",
+    "; touch PWNED; #",
+    "Robert'); DROP TABLE students;--",
+    '"; import os; os.mkdir("PWNED"); "',
+    "'''+__import__('os').mkdir('PWNED')+'''",
+    "{{ lipsum.__globals__.os.mkdir('PWNED') }}",
+    "{% set x = lipsum.__globals__.os.mkdir('PWNED') %}",
+    "{{ cookiecutter.project_slug }}",
+    "../../../PWNED",
+    "-f --overwrite-if-exists",
+    "project_slug=PWNED",
+    "José Núñez",
+    "Ólafur Þór",
+    "李小龍",
+    "محمد",
+    "👩‍🚀",
+    "\\n\\t\\",
+    "<script>alert(1)</script>",
+    "${HOME} %PATH% $env:PATH",
+]
+
+
+def test_a_class_of_200_hostile_names_is_baked_by_the_documented_script(tmp_path: Path) -> None:
+    page = (TEMPLATE / "docs" / "instructors.md").read_text(encoding="utf-8")
+    (script,) = re.findall(
+        r"^```python\n(from cookiecutter.*?)^```", page, re.DOTALL | re.MULTILINE
+    )
+    assert script.count('"cookiecutter-luigi-dask"') == 1
+    script = script.replace('"cookiecutter-luigi-dask"', repr(str(TEMPLATE)))
+    names = [f"{name} {number}" for number in range(10) for name in HOSTILE]
+    (tmp_path / "students.txt").write_text("".join(f"{n}\n" for n in names), encoding="utf-8")
+    environ = clean_environ(HOME=str(tmp_path / "home"), USERPROFILE=str(tmp_path / "home"))
+    done = run([sys.executable, "-c", script], cwd=tmp_path, env=environ)
+    assert done.returncode == 0, done.stderr
+    projects = sorted((tmp_path / "class").iterdir())
+    assert [project.name for project in projects] == [f"pset-5-{n:03}" for n in range(1, 201)]
+    answers = {"project_name": "Problem Set 5", "package_name": "pset_5", "pipeline": COURSE}
+    plain = bake(tmp_path / "plain", **answers, author_name="NAME")
+    expected = texts_of(plain)
+    for project, name in zip(projects, names, strict=True):
+        quoted = re.sub(r'(["\\])', r"\\\1", name)
+        ours = {path: text.replace("NAME", name) for path, text in expected.items()}
+        ours["pyproject.toml"] = expected["pyproject.toml"].replace("NAME", quoted)
+        found = texts_of(project)
+        assert {
+            path: (found[path], text) for path, text in ours.items() if found[path] != text
+        } == {}
+        assert found.keys() == ours.keys()
+    assert {path.name for path in tmp_path.iterdir()} == {"plain", "class", "home", "students.txt"}
+    assert list(tmp_path.rglob("PWNED")) == []
+
+
+def texts_of(project: Path) -> dict[str, str]:
+    files = [path for path in project.rglob("*") if path.is_file()]
+    return {path.relative_to(project).as_posix(): path.read_text("utf-8") for path in files}
