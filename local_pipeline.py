@@ -20,7 +20,7 @@ HELP = "write Task > Task, Task; Task > Task"
 TOOLKIT = """
     BaseDaskTarget CSVTarget ComposeError DataError ExternalData FileTarget LocalTargetOutput
     ParquetTarget Requirement RequirementList Requires SaltedOutput Stage TargetOutput VersionError
-    Any Config Dd ExternalTask Pipeline Self Task Wrapper WrapperTask
+    Annotations Any Config Dd ExternalTask Pipeline Self Task Wrapper WrapperTask
     AmbiguousClass Event Parameter Target TestNotificationsTask TaskClassAmbigiousException
     Conform Filler Frame Lineage Luigi Pa Pytest Salt Schemas Specify Stub Tasks Todo Transforms
 """
@@ -197,7 +197,7 @@ def _is_reserved(folder: str) -> bool:
 
 
 def _twins(names: list[str]) -> list[str]:
-    """The first names that are one in lower case, with or without its underscores."""
+    """The first names that are one in small letters: RawCSV and RawCsv."""
     alike: dict[str, list[str]] = {}
     for name in names:
         alike.setdefault(snake(name), []).append(name)

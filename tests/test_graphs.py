@@ -112,6 +112,20 @@ WRONG = {  # the usual ways, and what the student reads
         "    return raw_reviews[raw_reviews['stars'].notnull()]\n",
         "clean_reviews: KeyError: 'stars' (transforms.py, line 15)",
     ),
+    "another attribute's name": (
+        "    return raw_reviews[raw_reviews.vlaue.notnull()]\n",
+        "clean_reviews: AttributeError: 'DataFrame' object has no attribute 'vlaue'",
+    ),
+    "text as a number": (
+        f"    return {KNOWN}.assign(value=raw_reviews['key'].astype('float64'))\n",
+        "clean_reviews: ValueError: could not convert string to float: 'a'",
+    ),
+    "another result each time": (
+        "    import random\n\n"
+        f"    known = {KNOWN}\n"
+        "    return known.assign(value=known['value'] + random.random())\n",
+        "clean_reviews gives other rows each time: is it random?",
+    ),
 }
 
 
@@ -341,6 +355,8 @@ def test_status_and_a_run_say_which_stubs_are_left(
         said = getattr(capsys.readouterr(), name)
         assert "\n1 stub is left: test_chains_are_read_as_a_graph\n" in said
     assert todo("a second one")(str) is str
+    with pytest.raises(TypeError, match="@todo needs a reminder"):
+        todo(str)
     assert cli.main([]) == 0
     said = capsys.readouterr().out
     assert "0 s\n2 stubs are left: test_chains_are_read_as_a_graph, str\n\nAirportScores" in said
@@ -351,11 +367,14 @@ def test_json_holds_what_json_can_hold(capsys: pytest.CaptureFixture[str]) -> No
 
     day = datetime(2026, 1, 2, tzinfo=UTC)
     row = {"a": float("nan"), "b": float("inf"), "c": 1.5, "d": None, "e": day, "f": "é"}
+    row["g"] = [{"h": float("-inf")}]
     text = cli._json([{"created": "now", "data": [row]}, {"created": None, "data": None}])
-    assert json.loads(text, parse_constant=pytest.fail) == [
-        {"data": [{"a": None, "b": None, "c": 1.5, "d": None, "e": str(day), "f": "é"}]},
-        {"data": None},
-    ]
+    right = {"a": None, "b": None, "c": 1.5, "d": None, "e": str(day), "f": "é"}
+    right["g"] = [{"h": None}]
+    assert json.loads(text, parse_constant=pytest.fail) == [{"data": [right]}, {"data": None}]
+    assert text.isascii()  # so that any terminal shows it as it is
+    assert cli.main(["--json", "--dry-run"]) == 2
+    assert "--dry-run has no results" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -571,3 +590,125 @@ def test_a_class_of_200_hostile_names_is_baked_by_the_documented_script(tmp_path
 def texts_of(project: Path) -> dict[str, str]:
     files = [path for path in project.rglob("*") if path.is_file()]
     return {path.relative_to(project).as_posix(): path.read_text("utf-8") for path in files}
+
+
+SOLVED = """\
+
+
+def by_decade(clean_reviews):
+    return clean_reviews.groupby("key")[["value"]].mean().reset_index()
+
+
+def by_stars(clean_reviews):
+    return clean_reviews.assign(value=-clean_reviews["value"])
+"""
+
+
+def test_when_all_stubs_are_written_lint_is_mended_as_the_page_says(course: Project) -> None:
+    path = course.package / "transforms.py"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.partition("@todo")[0] + RIGHT + SOLVED, encoding="utf-8")
+    page = (TEMPLATE / "docs" / "students.md").read_text(encoding="utf-8")
+    for command in re.findall(r"^    pipenv run (ruff .*)$", page, re.MULTILINE):
+        assert module(course, *command.split()).returncode == 0
+    assert module(course, "ruff", "check").returncode == 0
+    assert module(course, "ruff", "format", "--check").returncode == 0
+    done = module(course, "pytest", "-q", "--cov", "--cov-config=pyproject.toml")
+    assert done.returncode == 0, done.stdout
+    assert "xfail" not in done.stdout
+    assert "stub" not in course.run("status").stdout
+
+
+def test_the_readme_leads_to_a_stage_more(course: Project) -> None:
+    page = (course.path / "README.md").read_text(encoding="utf-8")
+    steps = page.partition("## Add a stage")[2].partition("## Commands")[0]
+    blocks = re.findall(r"```python\n(.*?)```", steps, re.DOTALL)
+    schema, transform, stage = (re.sub(r"^   ", "", block, flags=re.MULTILINE) for block in blocks)
+    with (course.package / "schemas.py").open("a", encoding="utf-8") as file:
+        file.write(f"\n{schema}")
+    with (course.package / "transforms.py").open("a", encoding="utf-8") as file:
+        file.write(f"\n\n{transform}")
+    course.edit("tasks.py", "class Pipeline(", f"{stage}\n\nclass Pipeline(")
+    (added,) = re.findall(r"In `Pipeline`, add `(.*)`", steps)
+    with (course.package / "tasks.py").open("a", encoding="utf-8") as file:
+        file.write(f"    {added}\n")
+    tests = course.path / "tests" / "test_tasks.py"
+    text = tests.read_text(encoding="utf-8")
+    text = text.replace("tasks.ByStars],", "tasks.ByStars, tasks.Summary],", 1)
+    text = text.replace("\n}\n", "\n    tasks.Summary: [tasks.ByStars],\n}\n", 1)
+    tests.write_text(text, encoding="utf-8")
+    assert module(course, "ruff", "format", "--check", PACKAGE).returncode == 0
+    assert module(course, "ruff", "check", PACKAGE).returncode == 0
+    assert module(course, "pytest", "-q").returncode == 0
+    assert course.ran() == {"CleanReviews", "ByDecade", "ByStars", "Summary"}
+
+
+def test_the_added_stage_is_never_one_of_the_graph(tmp_path: Path) -> None:
+    page = (bake(tmp_path, pipeline="RawA > Summary") / "README.md").read_text(encoding="utf-8")
+    assert "class AnotherSummary(Stage):" in page
+
+
+OWN_SPEC = """\
+import pytest
+
+from {package} import transforms
+
+
+@pytest.mark.stub("by_stars")
+def test_it(specify):
+    {body}
+"""
+
+
+@pytest.mark.parametrize(
+    ("transform", "values", "expected"),
+    [
+        ('clean_reviews.groupby("key")[["value"]].sum().reset_index()', (0.1, 0.2, -0.3), None),
+        ("clean_reviews", (10.0, -1.0, 5.0), [-1.0, 5.0, 10.0]),
+    ],
+)
+def test_right_numbers_are_never_refused_and_come_sorted(
+    course: Project, transform: str, values: tuple[float, ...], expected: list[float] | None
+) -> None:
+    course.edit(
+        "transforms.py",
+        '@todo("delete this line when by_stars is written")\n',
+        f"def by_stars(clean_reviews):\n    return {transform}\n\n\n",
+    )
+    text = (course.package / "transforms.py").read_text(encoding="utf-8")
+    (course.package / "transforms.py").write_text(
+        text.rpartition("def by_stars")[0], encoding="utf-8"
+    )
+    rows = [{"key": "a", "value": value} for value in values]
+    body = f"rows = specify(transforms.by_stars, clean_reviews={rows})\n"
+    body += f"    assert {expected} in (None, [row['value'] for row in rows])"
+    own = course.path / "tests" / "spec" / "test_own.py"
+    own.write_text(OWN_SPEC.format(package=PACKAGE, body=body), encoding="utf-8")
+    done = module(course, "pytest", "-q", "tests/spec/test_own.py")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("transforms.by_stars, clean_review=[]", "specify looks for schemas.CLEAN_REVIEW because"),
+        ("lambda x: x, clean_reviews=[]", "specify looks for schemas.<LAMBDA> because"),
+        ("transforms.by_stars, clean_reviews=[{'value': 1.0}]", "wants a key in every row"),
+        ("transforms.by_stars, clean_reviews=[{'stars': 1}]", "the schema has no column stars"),
+    ],
+)
+def test_a_specification_that_is_itself_wrong_is_red(course: Project, call: str, said: str) -> None:
+    own = course.path / "tests" / "spec" / "test_own.py"
+    own.write_text(OWN_SPEC.format(package=PACKAGE, body=f"specify({call})"), encoding="utf-8")
+    status, text = spec(course)
+    assert status == 1
+    assert said in text
+
+
+def test_a_mark_of_a_function_that_is_not_there_is_told(course: Project) -> None:
+    own = course.path / "tests" / "spec" / "test_own.py"
+    text = OWN_SPEC.format(package=PACKAGE, body="assert transforms")
+    own.write_text(text.replace('"by_stars"', '"by_star"'), encoding="utf-8")
+    status, said = spec(course)
+    assert status == 0
+    assert "there is no transform by_star" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -19,11 +20,13 @@ Frame = Callable[..., dd.DataFrame]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Expect the specifications of what is still marked `@todo` to fail, all of them."""
-    left = stub.stubs()
+    left, transforms = stub.stubs(), sys.modules.get("{{ cookiecutter.package_name }}.transforms")
     for item in items:
-        for mark in item.iter_markers("stub"):
-            if mark.args[0] in left:
-                why = f"{mark.args[0]} is a stub; a test that it passes says nothing of it"
+        for name in [str(arg) for mark in item.iter_markers("stub") for arg in mark.args]:
+            if transforms and not hasattr(transforms, name):
+                item.warn(pytest.PytestCollectionWarning(f"there is no transform {name}"))
+            if name in left:
+                why = f"{name} is a stub; a test that it passes says nothing of it"
                 wrong = (AssertionError, KeyError)
                 item.add_marker(pytest.mark.xfail(reason=why, raises=wrong, strict=True))
 
@@ -52,6 +55,9 @@ def frame() -> Frame:
         if unknown := {name for row in rows for name in row}.difference(schema.names):
             raise ValueError(f"the schema has no column {', '.join(sorted(unknown))}")
         table = pa.Table.from_pylist(list(rows), schema=schema)
+        for field in schema:
+            if table[field.name].null_count and not field.nullable:
+                raise ValueError(f"the schema wants a {field.name} in every row")
         whole = table.to_pandas(types_mapper=frames.dtype)
         cuts = [len(rows) * cut // partitions for cut in range(partitions + 1)]
         parts = [whole.iloc[start:stop] for start, stop in pairwise(cuts)]

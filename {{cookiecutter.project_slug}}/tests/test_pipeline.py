@@ -17,7 +17,7 @@ def files(root: Path) -> dict[str, int]:
 
 def test_the_pipeline_runs_and_a_second_run_changes_nothing(sample, capsys):
     assert main([]) == 0
-    assert "{{ "AirportScores(min_flights=10)" if not cookiecutter.pipeline else (cookiecutter.pipeline | graph | last).name }}: " in capsys.readouterr().out
+    assert " rows in " in capsys.readouterr().out
     written = files(sample.parent)
     assert main([]) == 0
     assert files(sample.parent) == written

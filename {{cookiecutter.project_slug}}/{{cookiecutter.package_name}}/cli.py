@@ -86,6 +86,8 @@ def run(
     **given: str | None,
 ) -> int:
     """Build TASK (Pipeline unless it is named) and all that it needs."""
+    if as_json and dry_run:
+        raise click.UsageError("--dry-run has no results; leave out --json")
     began = time.monotonic()
     graph = list(walk(_make_task(task, given)))
     _force(graph, again)
@@ -253,12 +255,17 @@ def _shown(result: dict[str, Any]) -> str:
 
 
 def _json(tasks: list[dict[str, Any]]) -> str:
-    for about in tasks:
-        about.pop("created")
-        for row in about.get("data") or []:
-            infinite = {k for k, v in row.items() if isinstance(v, float) and not isfinite(v)}
-            row.update(dict.fromkeys(infinite))  # JSON has no such number
-    return json.dumps(tasks, indent=1, ensure_ascii=False, default=str)
+    shown = [{name: about[name] for name in about if name != "created"} for about in tasks]
+    return json.dumps(_finite(shown), indent=1, allow_nan=False, default=str)
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for each number that JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]], width: int = 80) -> str:

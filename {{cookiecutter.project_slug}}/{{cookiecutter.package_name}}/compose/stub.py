@@ -22,6 +22,9 @@ _left: dict[str, str] = {}
 def todo(reminder: str) -> Callable[[F], F]:
     """Mark a function as a stub. Whoever has written it deletes this decorator."""
 
+    if not isinstance(reminder, str):
+        raise TypeError('@todo needs a reminder: write @todo("delete this line when ...")')
+
     def mark(function: F) -> F:
         _left[function.__name__] = reminder
         return function
