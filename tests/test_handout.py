@@ -89,14 +89,9 @@ def solved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("    totals: Any", BEGIN + "    totals: Any"),
         (BEST, BEST + END),
     )
-    path = project / TESTS  # where three rows of fillers must not be a ValueError
-    text = path.read_text("utf-8").replace("    best, worst = rec", "    scores = rec")
-    text = text.replace(
-        "    assert (best[",
-        "    assert len(scores) == 2\n    best, worst = scores\n    assert (best[",
-    )
     private = "\n\n### BEGIN SOLUTION\ndef test_private():\n    assert transforms.LATE == 15\n"
-    path.write_text(f"{text}{private}\n\n### END SOLUTION\n", "utf-8", newline="\n")
+    with (project / TESTS).open("a", encoding="utf-8", newline="\n") as file:
+        file.write(f"{private}\n\n### END SOLUTION\n")
     return project
 
 
@@ -180,6 +175,7 @@ def test_a_solution_and_its_handout_are_checked_and_green(solved: Path, tmp_path
         "test   green     green",
         "stubs  green     green",
     ]
+    assert set(tree(out)) == set(tree(solved))  # the checks leave no caches in it
 
 
 def test_each_check_of_a_solution_and_of_its_handout_can_be_red(
@@ -317,6 +313,11 @@ def test_a_handout_is_refused_with_all_that_is_wrong_and_nothing_is_left(
         f"{name} holds a marker, but is no module to edit and no test."
         for name in ("NOTES.md", "flight_scores/cli.py")
     ]
+    pipfile = submission / "Pipfile"
+    pipfile.write_text(pipfile.read_text("utf-8").replace("lint = ", "lent = "), "utf-8")
+    assert refused(submission, out) == [
+        f"The Pipfile of {submission} gives no script 'lint': 'lint'."
+    ]
     assert not out.exists()
 
 
@@ -384,7 +385,9 @@ def test_tests_toolkit_and_settings_of_a_submission_do_not_count(
         (submission / name).write_text("raise SystemExit(0)\n", "utf-8")
     (submission / "flight_scores" / "cli").mkdir()
     (submission / "flight_scores" / "cli" / "__init__.py").write_text("1 / 0\n", "utf-8")
-    (submission / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '-k no'\n")
+    (submission / "pyproject.toml").write_text(
+        "[tool.pytest.ini_options]\naddopts = '-k no'\n", "utf-8"
+    )
     (submission / "pytest.ini").write_text("[pytest]\naddopts = --collect-only\n", "utf-8")
     grade = Grade(handout, submission)
     assert grade.said == [

@@ -15,7 +15,6 @@ that it leaves behind), or that reads and changes your files. So run this in a c
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import shutil
@@ -31,7 +30,7 @@ from pathlib import Path
 import click
 from baking import clean_environ
 from grading import MUST_FAIL
-from handout import copy, modules, package_of, refuse
+from handout import copy, modules, package_of, refuse, speak_anywhere
 
 TOOLS = Path(__file__).resolve().parent
 PASSED = [(phase, "passed") for phase in ("setup", "call", "teardown")]
@@ -203,8 +202,7 @@ def main(
     handout: Path, submission: Path, hidden: Path | None, seconds: float, xml: Path | None
 ) -> None:
     """Say which stubs of HANDOUT are done in SUBMISSION."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    speak_anywhere()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         project = Path(folder).resolve() / "project"
         try:

@@ -8,6 +8,7 @@ schema that its docstring says it returns, marked `@todo`. Elsewhere, and in tes
 from __future__ import annotations
 
 import ast
+import io
 import os
 import re
 import shlex
@@ -220,13 +221,19 @@ def marked(path: Path) -> list[str]:
 
 
 def command(name: str, project: Path) -> list[str]:
-    """What runs a check: the words of a script in the project's Pipfile, or of what tells stubs."""
+    """What runs a check: a script of the project's Pipfile, or a program that tells its stubs.
+
+    Raises ValueError where the Pipfile has no such script.
+    """
     if name == "stubs":
         package = package_of(project)
         edited = [".".join(p.with_suffix("").parts) for p in modules(package, like=package)]
         return [sys.executable, "-c", STUBS, package.name, *edited]
-    scripts = tomllib.loads((project / "Pipfile").read_text("utf-8")).get("scripts", {})
-    program, *words = shlex.split(scripts.get(name, f"no-script-{name}"))
+    try:
+        scripts = tomllib.loads((project / "Pipfile").read_text("utf-8"))["scripts"]
+        program, *words = shlex.split(scripts[name])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"The Pipfile of {project} gives no script {name!r}: {error}.") from None
     return [sys.executable, *([] if program == "python" else ["-m", program]), *words]
 
 
@@ -249,6 +256,13 @@ def check(name: str, project: Path, stubs: list[str]) -> str:
     return "\n".join([*said[-15:], f"exit status {done.returncode}"]) if done.returncode else ""
 
 
+def speak_anywhere() -> None:
+    """Print what a terminal cannot show as an escape, not as an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def refuse(faults: list[str]) -> NoReturn:
     """End with one sentence for each fault."""
     for fault in faults:
@@ -261,11 +275,14 @@ def refuse(faults: list[str]) -> NoReturn:
 @click.argument("out", type=click.Path(path_type=Path))
 def main(solved: Path, out: Path) -> None:
     """Make the hand-out OUT of the project SOLVED, and check both."""
+    speak_anywhere()
     solved, faults = solved.resolve(), []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         projects = {name: Path(folder).resolve() / name for name in ("solution", "hand-out")}
         try:
             package_of(solved)
+            for name in CHECKS:
+                command(name, solved)
         except ValueError as error:
             faults.append(str(error))
         if out.exists() and not (out.is_dir() and not any(out.iterdir())):
