@@ -226,9 +226,11 @@ def main(
         stub: report.reason(stub, [t for t, names in listed.tests.items() if stub in names])
         for stub in listed.todo
     }
+    width = max(map(len, reasons)) + 2
     for stub, reason in reasons.items():
         said = textwrap.shorten(clean(reason), 200, placeholder=" ...")
-        click.echo(f"{stub:{max(map(len, reasons))}}  {f'not done: {said}' if said else 'done'}")
+        line = f"{stub:{width}}{f'not done: {said}' if said else 'done'}"
+        click.echo(textwrap.fill(line, 80, subsequent_indent=" " * width, break_on_hyphens=False))
     done = sum(not reason for reason in reasons.values())
     click.echo(f"{done} of {len(reasons)} done")
     others = [t for t, names in listed.tests.items() if not {*names} & {*reasons}]
