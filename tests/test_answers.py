@@ -243,6 +243,7 @@ def test_an_answer_that_replaces_a_check_is_checked_still(tmp_path: Path) -> Non
 def test_answers_that_are_replayed_are_checked(tmp_path: Path) -> None:
     answers = {"project_name": "X", "project_slug": "../x", "package_name": "x"}
     answers |= {"description": "", "author_name": "", "pipeline": "", "coverage_fail_under": "90"}
+    answers |= {"storage": "local"}
     answers |= {"ci": "none", "open_source_license": "none"}
     (tmp_path / "answers.json").write_text(json.dumps({"cookiecutter": answers}))
     home = clean_environ(HOME=str(tmp_path), USERPROFILE=str(tmp_path))

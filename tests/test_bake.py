@@ -160,6 +160,30 @@ def test_a_project_has_the_license_that_was_chosen(
     assert metadata(project)["license"] == name
 
 
+STORAGE = {"s3": ("s3fs", "s3://"), "gcs": ("gcsfs", "gs://"), "azure": ("adlfs", "abfs://")}
+
+
+@pytest.mark.parametrize(("storage", "words"), STORAGE.items())
+def test_a_project_is_ready_for_the_storage_that_was_chosen(
+    tmp_path: Path, storage: str, words: tuple[str, str]
+) -> None:
+    project = bake(tmp_path, storage=storage)
+    assert metadata(project)["optional-dependencies"] == {storage: [f"{words[0]}>=2024.12"]}
+    pipfile = tomllib.loads((project / "Pipfile").read_text("utf-8"))
+    assert pipfile["packages"]["flight_scores"]["extras"] == [storage]
+    variables = (project / ".env.example").read_text("utf-8")
+    assert f"# DATA_ROOT={words[1]}" in variables
+    assert f"Set `DATA_ROOT={words[1]}" in (project / "README.md").read_text("utf-8")
+
+
+def test_a_project_on_local_disks_speaks_of_no_other(tmp_path: Path) -> None:
+    project = bake(tmp_path)
+    assert "optional-dependencies" not in metadata(project)
+    assert "extras" not in (project / "Pipfile").read_text("utf-8")
+    for name in (".env.example", "README.md"):
+        assert "://" not in (project / name).read_text("utf-8").replace("http://HOST", "")
+
+
 def test_a_project_without_a_license_names_none(tmp_path: Path) -> None:
     project = bake(tmp_path, open_source_license="none")
     assert not (project / "LICENSE").exists()

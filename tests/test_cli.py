@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from o_brien_s_flights_b.compose import (
     SaltedOutput,
     TargetOutput,
     build,
+    commit,
     salts,
 )
 
@@ -489,13 +489,16 @@ def test_wrong_variables_end_with_2_and_all_are_named(command, environ, said, mo
     assert captured.err.count("\n") == 1
 
 
-def test_a_data_root_on_object_storage_is_refused_with_a_sentence(
+def test_a_data_root_on_storage_that_cannot_commit_is_refused_with_a_sentence(
     sample, monkeypatch, capsys
 ) -> None:
     monkeypatch.setenv("RAW_ROOT", str(sample))
     monkeypatch.setenv("DATA_ROOT", "memory://bucket")
+    monkeypatch.setattr(commit, "_CREATE_ONLY", {"s3"})
     assert cli.main([]) == 1
-    assert "is on object storage, where nothing can be committed yet" in (capsys.readouterr().err)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("failed  CleanFlights: memory://bucket/CleanFlights-")
+    assert "is on a file system (memory) that cannot create a file only if it is absent" in line
 
 
 def test_a_root_that_cannot_be_written_is_a_sentence(sample, monkeypatch, capsys) -> None:
@@ -574,29 +577,6 @@ def test_luigis_own_log_is_there_when_it_is_asked_for(new_project: Project) -> N
     assert "Columns that the schema does not name: air_time, arr_time" in done.stderr
 
 
-def test_eight_runs_at_once_all_end_well_with_one_result(new_project: Project) -> None:
-    command = [sys.executable, "-m", PACKAGE]
-    processes = [
-        subprocess.Popen(
-            command,
-            cwd=new_project.path,
-            env=clean_environ(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-        )
-        for _ in range(8)
-    ]
-    said = [process.communicate(timeout=300) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 8, said
-    assert len({out.partition("\n")[2] for out, _ in said}) == 1
-    for row in new_project.status().values():
-        if row["rows"] and row["path"]:
-            names = {path.name for path in Path(row["path"]).iterdir()}
-            manifest = json.loads((Path(row["path"]) / "_SUCCESS").read_text(encoding="utf-8"))
-            assert names == {part["name"] for part in manifest["parts"]} | {"_SUCCESS"}
-
-
 def test_luigi_log_levels_follow_the_environment(monkeypatch) -> None:
     import logging
 
@@ -604,3 +584,53 @@ def test_luigi_log_levels_follow_the_environment(monkeypatch) -> None:
         monkeypatch.setenv("LOG_LEVEL", level)
         build.quiet_luigi()
         assert logging.getLevelName(logging.getLogger("luigi-interface").level) == expected
+
+
+def test_storage_options_of_an_env_file_reach_fsspec(monkeypatch, tmp_path) -> None:
+    import fsspec.config
+    from o_brien_s_flights_b import settings
+
+    (tmp_path / ".env").write_text("FSSPEC_S3_REQUESTER_PAYS=true\n", encoding="utf-8")
+    monkeypatch.setattr(settings, "PROJECT", tmp_path)
+    monkeypatch.setattr(fsspec.config, "conf", {})
+    monkeypatch.setenv("FSSPEC_S3_REQUESTER_PAYS", "")  # so that it is put back afterwards
+    monkeypatch.delenv("FSSPEC_S3_REQUESTER_PAYS")
+    settings.load()
+    assert fsspec.config.conf == {"s3": {"requester_pays": True}}
+
+
+@pytest.mark.parametrize(
+    ("given", "data_root", "raw_root"),
+    [
+        ("memory://b/p/", "memory://b/p", "memory://b/p/raw"),
+        ("memory://b//p//", "memory://b/p", "memory://b/p/raw"),
+        ("memory://", "memory://", "memory:///raw"),
+    ],
+)
+def test_a_root_may_end_in_a_slash(monkeypatch, given, data_root, raw_root) -> None:
+    from o_brien_s_flights_b import settings
+
+    monkeypatch.setenv("DATA_ROOT", given)
+    assert settings.load().data_root == data_root
+    assert settings.load().raw_root == raw_root
+
+
+def test_a_url_of_a_local_folder_is_that_folder(sample, monkeypatch, tmp_path) -> None:
+    from o_brien_s_flights_b import settings
+
+    monkeypatch.setenv("RAW_ROOT", sample.as_uri())
+    monkeypatch.setenv("DATA_ROOT", (tmp_path / "here").as_uri())
+    assert settings.load().data_root == str(tmp_path / "here")
+    assert cli.main(["run", "CleanFlights"]) == 0
+
+
+def test_a_log_in_every_detail_shows_no_credentials(sample, monkeypatch, capsys) -> None:
+    import logging
+
+    monkeypatch.setattr(logging.root, "level", logging.DEBUG)
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    assert cli.main(["status"]) == 0
+    assert not logging.getLogger("botocore.auth").isEnabledFor(logging.DEBUG)
+    for name in ("botocore", "aiobotocore", "urllib3"):
+        logging.getLogger(name).setLevel(logging.NOTSET)

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import time
+import uuid
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +207,8 @@ def test_a_folder_may_have_any_name(tmp_path) -> None:
 
 def test_the_head_is_read_from_as_few_parts_as_it_needs(target, frame) -> None:
     target.write_dask(frame(SCHEMA, ROWS, 3))
-    os.remove(target.files()[2])
+    last = Path(target.files()[2])
+    last.write_bytes(b"x" * last.stat().st_size)
     assert target.head(2)["n"].to_pylist() == [1, 2]
 
 
@@ -262,10 +265,18 @@ def test_a_pandas_frame_is_refused(target) -> None:
     ("change", "said"),
     [
         (lambda p: p.assign(n=p["n"].astype("float64[pyarrow]")), "'n' is double, the schema says"),
-        (lambda p: p.assign(n=p["n"].where(p["n"] < 3)), "'n' has 1 nulls and may have none"),
+        (
+            lambda p: p.assign(n=p["n"].where(p["n"] < 3)),
+            r"'n' has 1 nulls and may have none \(the first in row 1\)",
+        ),
         (lambda p: p.assign(more=1), "'more' is left over"),
         (lambda p: p.drop(columns=["late"]), "'late' is missing"),
-        (lambda p: p.assign(share=["x", 1][: len(p)]), "does not fit the schema"),
+        (
+            lambda p: p.assign(share=["x", 1][: len(p)]),
+            r"'share' is 'x' in row 0, which is no double",
+        ),
+        (lambda p: p.assign(n=[1, 2**70][: len(p)]), r"'n' is \d+ in row 1, which is no int64"),
+        (lambda p: p.assign(more=["x", 1][: len(p)]), "does not fit the schema: .*more"),
     ],
 )
 def test_a_part_that_does_not_fit_stops_the_commit_and_is_named(
@@ -291,19 +302,79 @@ def test_a_part_of_nulls_alone_fits_and_strings_of_any_width_are_equal(target, f
     assert [row["share"] for row in rows(target)] == [None] * 3
 
 
-def test_object_storage_is_refused_with_a_sentence(frame) -> None:
-    with pytest.raises(DataError, match="is on object storage, where nothing can be committed yet"):
-        ParquetTarget("memory://bucket/set").write_dask(frame(SCHEMA, ROWS))
+def test_storage_without_create_only_writes_is_refused_with_a_sentence(frame) -> None:
+    with pytest.raises(DataError, match="that cannot create a file only if it is absent; for DATA"):
+        ParquetTarget("http://127.0.0.1:9/set").write_dask(frame(SCHEMA, ROWS))
+
+
+def test_a_commit_on_object_storage_creates_only_if_absent(frame) -> None:
+    url = f"memory://{uuid.uuid4().hex}/set"
+    first = ParquetTarget(url, schema=SCHEMA, replace=False)
+    first.write_dask(frame(SCHEMA, ROWS[:1]))
+    assert commit.commit(first.fs, first.at("_SUCCESS"), {"parts": []}, replace=False) is False
+    assert len(rows(first)) == 1
+    unsalted = ParquetTarget(url, schema=SCHEMA)
+    unsalted.write_dask(frame(SCHEMA, ROWS, 3))
+    assert len(rows(unsalted)) == 3
+    assert len(unsalted.sizes()) == 4
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_commit_whose_answer_is_lost_is_known_as_ones_own(monkeypatch, replace) -> None:
+    import fsspec
+
+    fs, path = fsspec.filesystem("memory"), f"/{uuid.uuid4().hex}/_SUCCESS"
+    put = fs.pipe_file
+
+    def lose(*args: Any, **options: Any) -> None:
+        put(*args, **options)
+        raise ConnectionResetError("the answer was cut")
+
+    monkeypatch.setattr(
+        type(fs), "pipe_file", lambda self, *args, **options: lose(*args, **options)
+    )
+    assert commit.commit(fs, path, {"parts": [], "lineage": {}, "n": 1}, replace)
+    assert commit.read_manifest(fs, path)["n"] == 1
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_commit_that_did_not_reach_storage_is_an_error(monkeypatch, replace) -> None:
+    import fsspec
+
+    def fail(*args: Any, **options: Any) -> None:
+        raise ConnectionResetError("the line was cut")
+
+    fs, path = fsspec.filesystem("memory"), f"/{uuid.uuid4().hex}/_SUCCESS"
+    monkeypatch.setattr(type(fs), "pipe_file", fail)
+    with pytest.raises(DataError, match="could not be committed: the line was cut; run again"):
+        commit.commit(fs, path, {"parts": []}, replace)
+    assert not fs.exists(path)
+
+
+@pytest.mark.parametrize("damage", ["missing", "short"])
+def test_a_part_that_is_missing_or_short_is_named_before_it_is_read(target, frame, damage) -> None:
+    target.write_dask(frame(SCHEMA, ROWS, 2))
+    part = Path(target.files()[1])
+    if damage == "missing":
+        part.unlink()
+        said = f"{part.name} is missing"
+    else:
+        part.write_bytes(part.read_bytes()[:-1])
+        said = rf"{part.name} has \d+ bytes instead of \d+"
+    for read in (target.read_dask, partial(target.head, 1)):
+        with pytest.raises(DataError, match=f"is damaged: {said}; `clean T --yes` removes it"):
+            read()
+    assert target.parts()
 
 
 def test_a_commit_creates_only_if_absent(tmp_path) -> None:
     import fsspec
 
     fs, flag = fsspec.filesystem("file"), str(tmp_path / "_SUCCESS")
-    assert commit.commit(fs, flag, {"parts": [], "n": 1}, replace=False)
-    assert not commit.commit(fs, flag, {"parts": [], "n": 2}, replace=False)
+    assert commit.commit(fs, flag, {"parts": [], "lineage": {}, "n": 1}, replace=False)
+    assert not commit.commit(fs, flag, {"parts": [], "lineage": {}, "n": 2}, replace=False)
     assert commit.read_manifest(fs, flag)["n"] == 1
-    assert commit.commit(fs, flag, {"parts": [], "n": 3}, replace=True)
+    assert commit.commit(fs, flag, {"parts": [], "lineage": {}, "n": 3}, replace=True)
     assert commit.read_manifest(fs, flag)["n"] == 3
     assert [path.name for path in tmp_path.iterdir()] == ["_SUCCESS"]
 
@@ -323,3 +394,18 @@ def test_a_flag_may_be_left_out_or_have_another_name(tmp_path, frame) -> None:
 def test_dtypes_of_a_schema_are_arrow_backed() -> None:
     assert frames.dtype(pa.large_string()) == pd.StringDtype("pyarrow")
     assert frames.dtype(pa.int8()) == pd.ArrowDtype(pa.int8())
+
+
+def test_a_dataset_whose_parts_somebody_removes_is_not_committed(
+    target, frame, monkeypatch
+) -> None:
+    sizes = type(target).sizes
+
+    def cleaned(self: ParquetTarget) -> Any:
+        next(Path(self.path).glob("part-00001-*")).unlink(missing_ok=True)
+        return sizes(self)
+
+    monkeypatch.setattr(type(target), "sizes", cleaned)
+    with pytest.raises(DataError, match=r"somebody cleans .*: part-00001-\w+.parquet is missing;"):
+        target.write_dask(frame(SCHEMA, ROWS, 2))
+    assert not target.exists()

@@ -15,6 +15,13 @@ def test_a_relative_root_lies_in_the_project_wherever_one_works(monkeypatch, tmp
     assert settings.load().raw_root == str(settings.PROJECT / "elsewhere" / "raw")
 
 
+def test_a_url_is_a_root_too_with_or_without_a_slash_at_its_end(monkeypatch):
+    monkeypatch.setenv("DATA_ROOT", "memory://bucket/mine/")
+    monkeypatch.delenv("RAW_ROOT")
+    assert settings.load().data_root == "memory://bucket/mine"
+    assert settings.load().raw_root == "memory://bucket/mine/raw"
+
+
 def test_all_wrong_values_are_named_at_once(monkeypatch):
     monkeypatch.setenv("DATA_ROOT", " ")
     monkeypatch.setenv("RAW_ROOT", __file__)

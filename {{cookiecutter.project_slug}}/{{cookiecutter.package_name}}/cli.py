@@ -32,7 +32,7 @@ from .compose.build import (
     quiet_luigi,
     sentence,
 )
-from .compose.describe import absence, describe, report_path, results
+from .compose.describe import absence, describe, describe_all, report_path, results
 from .compose.graph import is_external, label, outputs, walk
 from .compose.stub import stubs
 
@@ -126,10 +126,9 @@ def run(
 @click.option("--check", is_flag=True, help="Exit status 1 when something is not complete.")
 def status(as_json: bool, check: bool) -> int:
     """Show every task: complete or not, how much it wrote, how old that is, and its salt."""
-    tasks = [t for t, _ in walk(_make_task("Pipeline", {}))]
-    known = [describe(task) for task in tasks]
+    known = describe_all(walk(_make_task("Pipeline", {})))
     if as_json:
-        click.echo(_json(known))
+        click.echo(_json([*known.values()]))
     else:
         rows = [
             (
@@ -140,10 +139,55 @@ def status(as_json: bool, check: bool) -> int:
                 "" if about["created"] is None else _age(about["created"]),
                 about["salt"],
             )
-            for task, about in zip(tasks, known, strict=True)
+            for task, about in known.items()
         ]
         click.echo(_table(("task", "state", "rows", "size", "age", "salt"), rows) + _stubs_left())
-    return FAILED if check and not all(about["complete"] for about in known) else DONE
+    return FAILED if check and not all(about["complete"] for about in known.values()) else DONE
+
+
+@cli.command(cls=TaskCommand)
+@click.argument("task", default="Pipeline")
+def verify(task: str, **given: str | None) -> int:
+    """Compare the datasets of TASK, and of all that it needs, with their manifests."""
+    from .compose.verify import damage, datasets
+
+    tasks = [each for each, _ in walk(_make_task(task, given))]
+    faults = []
+    with click.progressbar(datasets(tasks), label="verify", file=sys.stderr) as complete:
+        for target in complete:
+            faults.append(damage(target))
+    click.echo("\n".join(filter(None, faults)), err=True, nl=any(faults))
+    damaged = sum(map(bool, faults))
+    click.echo(f"{len(faults)} datasets, {damaged or 'none'} damaged")
+    return FAILED if damaged else DONE
+
+
+@cli.command(cls=TaskCommand)
+@click.argument("task", default="")
+@click.option("--yes", is_flag=True, help="Delete what is shown.")
+@click.option("--older-than", "days", type=click.IntRange(0, 36500), help="Days; 7 as it is.")
+def clean(task: str, yes: bool, days: int | None, **given: str | None) -> int:
+    """Show old outputs and dead attempts; with TASK, what that task wrote, whatever its age."""
+    from .compose.clean import of_task, old
+
+    root = _make_task(task or "Pipeline", given)
+    if task and is_external(root):
+        raise click.UsageError(f"{task} is external data, which is never deleted")
+    if task and days is not None:
+        raise click.UsageError("with a task, its age does not count; leave out --older-than")
+    tasks = [each for each, _ in walk(root)]
+    if absent := [absence(each) for each in tasks if is_external(each) and not each.complete()]:
+        absent.append("so nobody can tell what is old; nothing deleted")
+        return _warn("\n".join(absent), MISSING)
+    useless = of_task(root) if task else old(tasks, 7 if days is None else days)
+    for each in useless:
+        age, kb = _age(each.when.isoformat()), each.bytes / 1000
+        click.echo(f"{each.what:12}  {age:>8}  {kb:>9,.0f} kB  {_near(each.path)}")
+        if yes:
+            each.remove()
+    left = "" if yes or not useless else "; --yes deletes"
+    click.echo(f"{len(useless)} {'deleted' if yes else 'to delete'}{left}")
+    return DONE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -153,6 +197,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a name in any script, on any terminal
     try:
         logging.basicConfig(level=settings.load().log_level, format="%(name)s: %(message)s")
+        if logging.root.level < logging.INFO:
+            for name in ("botocore", "aiobotocore", "urllib3"):  # whose DEBUG shows credentials
+                logging.getLogger(name).setLevel(logging.INFO)
         quiet_luigi()
         return int(cli.main(arguments, f"python -m {PACKAGE}", standalone_mode=False) or DONE)
     except click.ClickException as error:

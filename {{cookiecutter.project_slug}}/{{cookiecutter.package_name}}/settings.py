@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import fsspec
+from dotenv import load_dotenv
 from environs import Env, EnvValidationError, ValidationError
+from fsspec import config
 
 _HERE = Path(__file__).resolve().parents[1]
 PROJECT = _HERE if (_HERE / "pyproject.toml").exists() else Path.cwd()
@@ -34,9 +37,10 @@ def load() -> Settings:
     """Read the environment, after `.env`, which overrides nothing. Raises SettingsError."""
     env = Env(eager=False)
     try:
-        env.read_env(PROJECT / ".env", recurse=False)
+        load_dotenv(PROJECT / ".env")  # into the process's environment, for storage to find
     except UnicodeDecodeError as error:
         raise SettingsError(f"{PROJECT / '.env'} is not UTF-8: {error}; save it as such") from None
+    config.set_conf_env(config.conf)  # FSSPEC_... of .env, too
     data_root = env.str("DATA_ROOT", "data", validate=_folder)
     raw_root = env.str("RAW_ROOT", f"{data_root}/raw", validate=_folder)
     luigi_scheduler_url = env.str("LUIGI_SCHEDULER_URL", "", validate=_http)
@@ -52,7 +56,10 @@ def load() -> Settings:
 
 def _absolute(root: str) -> str:
     """A URL as it is; a relative folder in the project, whatever the working directory."""
-    return root.rstrip("/") if "://" in root else os.path.abspath(PROJECT / Path(root).expanduser())
+    scheme, separator, path = root.partition("://")
+    if separator and scheme not in ("file", "local"):
+        return f"{scheme}://{re.sub('/+', '/', path).rstrip('/')}"
+    return os.path.abspath(PROJECT / Path(path if separator else root).expanduser())
 
 
 def _folder(value: str) -> None:

@@ -26,6 +26,7 @@ _STATUS = {
     LuigiStatusCode.SUCCESS_WITH_RETRY: DONE,
     LuigiStatusCode.MISSING_EXT: MISSING,
 }
+_UNSURE = {LuigiStatusCode.SCHEDULING_FAILED, LuigiStatusCode.FAILED_AND_SCHEDULING_FAILED}
 
 
 def build(tasks: list[luigi.Task], workers: int, scheduler_url: str) -> int:
@@ -40,6 +41,9 @@ def build(tasks: list[luigi.Task], workers: int, scheduler_url: str) -> int:
     luigi.Task.event_handler(luigi.Event.TIMEOUT)(_announce_failure)
     options = {"scheduler_url": scheduler_url} if scheduler_url else {"local_scheduler": True}
     result: Any = luigi.build(tasks, workers=workers, detailed_summary=True, **options)
+    if result.status in _UNSURE:  # of which Luigi sends no event
+        unsure = "failed  nobody could tell whether a task is complete; run again"
+        print(f"{unsure}; LOG_LEVEL=INFO shows why", file=sys.stderr)
     return _STATUS.get(result.status, FAILED)
 
 

@@ -10,7 +10,8 @@ deletes its own parts and uses what stands. An unsalted one is replaced: the new
 place of the old one, then the old parts go. After its commit a writer removes the parts of dead
 attempts; it never touches those younger than a day.
 
-Locally the atomic step is a hard link to (or a rename of) a finished file.
+Locally the atomic step is a hard link to (or a rename of) a finished file; on object storage, a put
+that creates only what is not there. When its answer is lost, what stands there tells whose it is.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
-import time
 import uuid
+from shlex import quote
 from typing import Any
 
 from .errors import DataError
 
 Manifest = dict[str, Any]
-_DAY = 24 * 60 * 60
+_LOCAL = {"file", "local"}
+_CREATE_ONLY = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory"}
 
 
 def new_attempt() -> str:
@@ -38,20 +39,44 @@ def read_manifest(fs: Any, path: str) -> Manifest | None:
 
     Raises FileNotFoundError where there is none, DataError where it is damaged.
     """
-    text = fs.cat_file(path)
+    text = _content(fs, path)
     if not text.lstrip().startswith(b"{"):
         return None
     try:
         manifest: Manifest = json.loads(text)
-        return manifest if "parts" in manifest else None
+        return manifest if {"parts", "lineage"} <= manifest.keys() else None
     except ValueError as error:
         raise DataError(f"{path} is damaged: {error}; delete it and run again") from error
 
 
+def check_storage(fs: Any, path: str) -> bool:
+    """Whether it has folders. Raises DataError where nothing can be committed in one step."""
+    kinds = {fs.protocol} if isinstance(fs.protocol, str) else {*fs.protocol}
+    if not kinds & (_LOCAL | _CREATE_ONLY):
+        raise DataError(
+            f"{path} is on a file system ({'/'.join(sorted(kinds))}) that cannot create a file "
+            f"only if it is absent; for DATA_ROOT, give a folder or S3, Google's or Azure's storage"
+        )
+    return bool(kinds & _LOCAL)
+
+
 def commit(fs: Any, path: str, manifest: Manifest, replace: bool) -> bool:
     """Put the manifest at `path`; False where another writer was first. All or nothing."""
+    text = json.dumps(manifest, indent=1, ensure_ascii=False).encode()
+    if not _LOCAL & {*fs.protocol}:
+        try:
+            fs.pipe_file(path, text, mode="overwrite" if replace else "create")
+            return True
+        except Exception as error:
+            try:
+                standing = _content(fs, path)
+            except FileNotFoundError:
+                standing = None
+            if standing is None or (replace and standing != text):
+                raise DataError(f"{path} could not be committed: {error}; run again") from error
+            return standing == text
     finished = f"{path}.{new_attempt()}"
-    fs.pipe_file(finished, json.dumps(manifest, indent=1, ensure_ascii=False).encode())
+    fs.pipe_file(finished, text)
     try:
         (os.replace if replace else os.link)(finished, path)
     except FileExistsError:
@@ -62,18 +87,37 @@ def commit(fs: Any, path: str, manifest: Manifest, replace: bool) -> bool:
 
 
 def discard(fs: Any, paths: list[str]) -> None:
+    """Remove what is there of these files; what storage will not remove is left for `clean`."""
     for path in paths:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(Exception):
             fs.rm_file(path)
 
 
-def sweep(fs: Any, folder: str, flag: str, manifest: Manifest) -> None:
-    """Remove the parts of attempts that died more than a day ago."""
-    named = {part["name"] for part in manifest["parts"]}
-    begin = rf"(part-\d+-|{re.escape(flag)}\.)"
-    ours = re.compile(begin + r"[0-9a-f]{12}(\.\w+)?")
-    for path in fs.ls(folder, detail=False):
-        name = path.rpartition("/")[2]
-        useless = ours.fullmatch(name) and name not in named
-        if useless and time.time() - fs.modified(path).timestamp() > _DAY:
-            discard(fs, [path])
+def damaged(parts: list[dict[str, Any]], sizes: dict[str, int]) -> list[str]:
+    """What is wrong with the sizes of parts, one sentence for each."""
+    missing = [f"{part['name']} is missing" for part in parts if part["name"] not in sizes]
+    return missing + [
+        f"{part['name']} has {sizes[part['name']]} bytes instead of {part['bytes']}"
+        for part in parts
+        if sizes.get(part["name"], part["bytes"]) != part["bytes"]
+    ]
+
+
+def cure(manifest: Manifest) -> str:
+    """How to have a damaged dataset made again."""
+    for document in manifest["lineage"].values():  # its own comes first
+        params = document.get("params", {}).items()
+        words = [f"--{name.replace('_', '-')}={quote(text)}" for name, text in params]
+        command = " ".join(["clean", document["task"], *words, "--yes"])
+        return f"`{command}` removes it, then run again"
+    return "remove it and run again"
+
+
+def _content(fs: Any, path: str) -> bytes:
+    """In one request: asked for a range, S3's client does not ask for the size first."""
+    try:
+        return bytes(fs.cat_file(path, start=0))
+    except FileNotFoundError:
+        raise
+    except Exception:  # an empty file has no such range
+        return bytes(fs.cat_file(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,19 @@ from .salts import salt
 from .targets import BaseDaskTarget
 
 
-def describe(task: luigi.Task) -> dict[str, Any]:
+def describe_all(
+    graph: Iterable[tuple[luigi.Task, dict[str, Any]]],
+) -> dict[luigi.Task, dict[str, Any]]:
+    """What is known of each task, requirements first; each output is asked for once."""
+    known: dict[luigi.Task, dict[str, Any]] = {}
+    for task, requires in graph:
+        above = [known[required]["complete"] for required in flat(requires)]
+        wraps = type(task).complete is luigi.WrapperTask.complete
+        known[task] = describe(task, all(above) if wraps else None)
+    return known
+
+
+def describe(task: luigi.Task, complete: bool | None = None) -> dict[str, Any]:
     """Family, parameters, salt, path, whether complete; rows, bytes and when, where known."""
     about: dict[str, Any] = {
         "task": task.get_task_family(),
@@ -22,7 +35,7 @@ def describe(task: luigi.Task) -> dict[str, Any]:
         "params": task.to_str_params(only_public=True),
         "salt": salt(task),
         "path": None,
-        "complete": task.complete(),
+        "complete": task.complete() if complete is None else complete,
         "rows": None,
         "bytes": None,
         "created": None,

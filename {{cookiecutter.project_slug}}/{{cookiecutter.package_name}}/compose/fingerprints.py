@@ -57,7 +57,8 @@ def fingerprint(task: luigi.Task) -> dict[str, str]:
 
 def _digests(paths: list[str], storage_options: dict[str, Any]) -> list[str]:
     if paths and is_url(paths[0]):
-        fs, _ = fsspec.url_to_fs(paths[0], **storage_options)
+        fresh = {"use_listings_cache": False}  # others write, too
+        fs, _ = fsspec.url_to_fs(paths[0], **fresh | storage_options)
         return [str(fs.checksum(path)) for path in paths]
     memory = FileTarget(f"{roots().data_root}/.fingerprints.json", format=UTF8)
     try:

@@ -39,13 +39,16 @@ def to_table(part: pd.DataFrame, schema: pa.Schema, name: str) -> pa.Table:
     """One part as a table that fits the schema. Raises DataError naming the part and columns."""
     try:
         table = pa.Table.from_pandas(part, preserve_index=False)
-    except pa.ArrowException as error:
-        raise DataError(f"{name} does not fit the schema: {error}") from error
+    except (pa.ArrowException, OverflowError, ValueError) as error:  # Python objects
+        wrong = [_first_wrong(part[field.name], field) for field in schema if field.name in part]
+        found = "; ".join(filter(None, wrong)) or str(error)
+        raise DataError(f"{name} does not fit the schema: {found}") from error
     faults = _differences(table.schema, schema)
     if not faults:
         table = table.select(schema.names)
         faults = [
-            f"the column {field.name!r} has {column.null_count} nulls and may have none"
+            f"the column {field.name!r} has {column.null_count} nulls and may have none "
+            f"(the first in row {column.is_null().index(True)})"
             for field, column in zip(schema, table.columns, strict=True)
             if column.null_count and not field.nullable
         ]
@@ -53,6 +56,16 @@ def to_table(part: pd.DataFrame, schema: pa.Schema, name: str) -> pa.Table:
         raise DataError(f"{name} does not fit the schema: {'; '.join(faults)}")
     table = table.cast(schema.remove_metadata())
     return table.replace_schema_metadata(pa.Schema.from_pandas(empty_frame(schema)).metadata)
+
+
+def _first_wrong(values: Any, field: pa.Field) -> str | None:
+    for row, value in enumerate(values):
+        try:
+            pa.array([value], field.type, from_pandas=True)
+        except (pa.ArrowException, OverflowError, ValueError):
+            found = f"{value!r:.60}"
+            return f"the column {field.name!r} is {found} in row {row}, which is no {field.type}"
+    return None
 
 
 def _differences(found: pa.Schema, declared: pa.Schema) -> list[str]:

@@ -54,8 +54,7 @@ class TargetOutput:
         salted = "salt" in self.fields
         made = self.is_dataset and not is_external(task)
         salt = salts.salt(task) if salted or made else None
-        formatted = _PathFormatter().format(self.pattern, task=task, salt=salt)
-        path = roots.resolve(self.pattern, formatted)
+        path = self.path(task, salt)
         kwargs = dict(self.target_kwargs)
         if self.is_dataset:
             kwargs["salt"] = salt
@@ -65,6 +64,11 @@ class TargetOutput:
                 if hasattr(task, name):
                     kwargs.setdefault(name, getattr(task, name))
         return self.target_class(path, **kwargs)
+
+    def path(self, task: luigi.Task, salt: str | None) -> str:
+        """Where the task writes under this salt."""
+        formatted = _PathFormatter().format(self.pattern, task=task, salt=salt)
+        return roots.resolve(self.pattern, formatted)
 
 
 class LocalTargetOutput(TargetOutput):

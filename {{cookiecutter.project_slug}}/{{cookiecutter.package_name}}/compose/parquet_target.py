@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import commit, frames
 from .errors import DataError
+from .leftovers import sweep
 from .roots import is_url
 from .targets import BaseDaskTarget
 
@@ -31,8 +32,9 @@ class ParquetTarget(BaseDaskTarget):
     ) -> None:
         """Write and commit the frame; options as for pyarrow.parquet.write_table.
 
-        Nothing is left of an attempt that fails. Raises DataError before any data is read if the
-        frame does not fit the schema.
+        An attempt that fails removes its parts, but for what a thread is still writing, and for all
+        if its commit may have reached storage: they wait for `clean`. Raises DataError before any
+        data is read if the frame does not fit the schema.
         """
         from dask.base import compute
         from dask.delayed import delayed
@@ -43,11 +45,11 @@ class ParquetTarget(BaseDaskTarget):
             raise TypeError(f"{self.path} has no flag, so nothing could tell when it is complete")
         if self.schema is not None:
             frames.check_meta(frame._meta, self.schema)
-        if is_url(self.path):
-            raise DataError(f"{self.path} is on object storage, where nothing can be committed yet")
+        has_folders = commit.check_storage(self.fs, self.path)
         if not self.replace and self.exists():
             return
-        self.fs.makedirs(self.path, exist_ok=True)
+        if has_folders:  # object storage would make a bucket
+            self.fs.makedirs(self.path, exist_ok=True)
         end = f"{commit.new_attempt()}{self.suffix}"
         paths = [self.at(f"part-{number:05d}-{end}") for number in range(frame.npartitions)]
         schema = frames.schema_of(frame) if self.schema is None else self.schema
@@ -56,11 +58,15 @@ class ParquetTarget(BaseDaskTarget):
         useless = paths  # until they are committed
         try:
             parts = compute(*map(write, frame.to_delayed(), paths))
+            if faults := commit.damaged(list(parts), self.sizes()):
+                raise DataError(f"somebody cleans {self.path}: {'; '.join(faults)}; run again")
             manifest = self._describe(list(parts), schema)
             old = (self.parts() or []) if self.replace else []
-            if commit.commit(self.fs, self.at(self.flag), manifest, self.replace):
-                useless = old
-                commit.sweep(self.fs, self.path, self.flag, manifest)
+            useless = []  # a commit that fails may be one of which only the answer was lost
+            committed = commit.commit(self.fs, self.at(self.flag), manifest, self.replace)
+            useless = old if committed else paths
+            if committed:
+                sweep(self.fs, self.path, self.flag, manifest)
         finally:
             commit.discard(self.fs, useless)
 
@@ -70,7 +76,7 @@ class ParquetTarget(BaseDaskTarget):
         from pyarrow import parquet
 
         tables: list[pa.Table] = []
-        for path in self.files():
+        for path in self.files(check=True):
             with self.fs.open(path) as file:
                 # Arrow's threads over a Python file can outlive the interpreter, and abort it.
                 tables.append(parquet.ParquetFile(file, pre_buffer=False).read(use_threads=False))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import fsspec
 import luigi
 
-from .commit import Manifest, read_manifest
+from .commit import Manifest, cure, damaged, read_manifest
 from .errors import DataError
 from .roots import is_url
 
@@ -50,7 +50,8 @@ class BaseDaskTarget(luigi.Target):
 
     @property
     def fs(self) -> Any:
-        return fsspec.url_to_fs(self.path, **self.storage_options)[0]
+        fresh = {"use_listings_cache": False}  # others write, too
+        return fsspec.url_to_fs(self.path, **fresh | self.storage_options)[0]
 
     def at(self, name: str | None) -> str:
         """The path of a file in the folder."""
@@ -76,17 +77,28 @@ class BaseDaskTarget(luigi.Target):
         """
         return read_manifest(self.fs, self.at(self.flag)) if self.flag else None
 
-    def parts(self) -> list[str] | None:
-        """The paths of the parts that the manifest names; None where there is none."""
+    def parts(self, check: bool = False) -> list[str] | None:
+        """The paths of the parts that the manifest names; None where there is none.
+
+        Raises DataError naming what is missing or short, if `check`; `verify` compares contents.
+        """
         try:
             manifest = self.manifest()
         except FileNotFoundError:
             return None
-        return None if manifest is None else [self.at(part["name"]) for part in manifest["parts"]]
+        if manifest is None:
+            return None
+        if check and (faults := damaged(manifest["parts"], self.sizes())):
+            raise DataError(f"{self.path} is damaged: {'; '.join(faults)}; {cure(manifest)}")
+        return [self.at(part["name"]) for part in manifest["parts"]]
 
-    def files(self) -> list[str]:
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each file in the folder, by its name; one request for a thousand files."""
+        return {i["name"].rpartition("/")[2]: i["size"] for i in self.fs.ls(self.path, detail=True)}
+
+    def files(self, check: bool = False) -> list[str]:
         """The partitions' paths or URLs: those of the manifest, else those that fit the glob."""
-        if (parts := self.parts()) is not None:
+        if (parts := self.parts(check)) is not None:
             return parts
         pattern = f"{escape(self.path.rstrip('/'))}/{self.glob}"
         found = [f for f in self.fs.glob(pattern) if f.rpartition("/")[2][0] not in "._"]
@@ -106,7 +118,7 @@ class BaseDaskTarget(luigi.Target):
         """
         if check_complete and not self.exists():
             raise FileNotFoundError(f"{self.path} is not complete; run the task that writes it")
-        if not (files := self.files()):
+        if not (files := self.files(check=check_complete)):
             raise DataError(f"{self.path} holds no file that fits {self.glob}")
         return self._read(files, columns, filters, options)
 

@@ -1,0 +1,42 @@
+"""READ. What attempts that died have left beside a dataset."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from .commit import Manifest, discard
+
+
+def sweep(fs: Any, folder: str, flag: str, manifest: Manifest) -> None:
+    """Remove the parts of attempts that died more than a day ago, if storage lets us list them."""
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    with contextlib.suppress(Exception):  # the dataset is committed all the same
+        left = leftovers(fs, folder, flag, manifest)
+        discard(fs, [path for path, when in left.items() if when < yesterday])
+
+
+def leftovers(fs: Any, folder: str, flag: str, manifest: Manifest | None) -> dict[str, datetime]:
+    """The paths of the parts that no manifest names, and when their attempt wrote its last one."""
+    named = {part["name"] for part in (manifest or {}).get("parts", [])}
+    begin = rf"(part-\d+-|{re.escape(flag)}\.)"
+    ours = re.compile(begin + r"([0-9a-f]{12})(\.\w+)?")
+    attempts: dict[str, str] = {}
+    latest: dict[str, datetime] = {}
+    for info in fs.ls(folder, detail=True):
+        name = info["name"].rpartition("/")[2]
+        if (match := ours.fullmatch(name)) and name not in named:
+            attempts[f"{folder}/{name}"] = attempt = match[2]
+            latest[attempt] = max(written(info), latest.get(attempt, written(info)))
+    return {path: latest[attempt] for path, attempt in attempts.items()}
+
+
+def written(info: dict[str, Any]) -> datetime:
+    """When a file was last written, as each file system says it."""
+    names = ("LastModified", "last_modified", "mtime", "updated", "created")
+    when = next(info[name] for name in names if info.get(name))
+    if isinstance(when, str):
+        when = datetime.fromisoformat(when)
+    return datetime.fromtimestamp(when, UTC) if isinstance(when, int | float) else when

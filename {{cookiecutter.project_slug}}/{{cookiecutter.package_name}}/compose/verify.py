@@ -1,0 +1,57 @@
+"""READ. Whether datasets are still what their manifests say: each part, byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import luigi
+
+from .commit import Manifest, cure, damaged
+from .errors import DataError
+from .graph import outputs
+from .targets import BaseDaskTarget
+
+_BLOCK = 1 << 22  # bytes
+
+
+def datasets(tasks: Iterable[luigi.Task]) -> list[BaseDaskTarget]:
+    """The complete datasets of these tasks that have a manifest."""
+    targets = [target for task in tasks for target in outputs(task)]
+    return [t for t in targets if isinstance(t, BaseDaskTarget) and _manifest(t) is not None]
+
+
+def damage(target: BaseDaskTarget) -> str | None:
+    """A sentence that names the parts at fault and the cure; None where all is as written."""
+    manifest = _manifest(target)
+    if not isinstance(manifest, dict):
+        return manifest
+    sizes = target.sizes()
+    faults = damaged(manifest["parts"], sizes)
+    whole = [part for part in manifest["parts"] if sizes.get(part["name"]) == part["bytes"]]
+    with ThreadPoolExecutor() as pool:
+        faults += filter(None, pool.map(partial(_altered, target), whole))
+    if faults and _manifest(target) != manifest:  # it was replaced meanwhile
+        return damage(target)
+    return f"{target.path} is damaged: {'; '.join(faults)}; {cure(manifest)}" if faults else None
+
+
+def _manifest(target: BaseDaskTarget) -> Manifest | str | None:
+    """The manifest, or what is wrong with it; None where there is none."""
+    try:
+        return target.manifest()
+    except FileNotFoundError:
+        return None
+    except DataError as error:
+        return str(error)
+
+
+def _altered(target: BaseDaskTarget, part: dict[str, Any]) -> str | None:
+    digest = hashlib.sha256()
+    with target.fs.open(target.at(part["name"]), "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return None if digest.hexdigest() == part["sha256"] else f"{part['name']} is altered"
