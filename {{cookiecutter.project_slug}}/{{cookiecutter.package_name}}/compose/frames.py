@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -55,7 +56,13 @@ def to_table(part: pd.DataFrame, schema: pa.Schema, name: str) -> pa.Table:
     if faults:
         raise DataError(f"{name} does not fit the schema: {'; '.join(faults)}")
     table = table.cast(schema.remove_metadata())
-    return table.replace_schema_metadata(pa.Schema.from_pandas(empty_frame(schema)).metadata)
+    return table.replace_schema_metadata(_metadata(schema))
+
+
+@cache
+def _metadata(schema: pa.Schema) -> Any:
+    """What tells pandas the dtypes of the columns."""
+    return pa.Schema.from_pandas(empty_frame(schema)).metadata
 
 
 def _first_wrong(values: Any, field: pa.Field) -> str | None:

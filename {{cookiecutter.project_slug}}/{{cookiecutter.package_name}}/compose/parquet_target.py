@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import platform
 from datetime import UTC, datetime
 from functools import partial
@@ -124,9 +123,9 @@ def _write_part(
         table = frames.to_table(part, schema, name)
     else:
         table = pa.Table.from_pandas(part, schema=schema, preserve_index=None)
-    buffer = io.BytesIO()
-    parquet.write_table(table, buffer, **options)
-    data = buffer.getvalue()
+    stream = pa.BufferOutputStream()  # Arrow's own, which needs no lock of Python's
+    parquet.write_table(table, stream, **options)
+    data = stream.getvalue().to_pybytes()
     fs.pipe_file(path, data)
     digest = hashlib.sha256(data).hexdigest()
     return {"name": name, "rows": len(part), "bytes": len(data), "sha256": digest}
