@@ -16,13 +16,11 @@ from jinja2 import Environment
 from jinja2.ext import Extension
 
 import local_pipeline
+from local_pipeline import WINDOWS
 
 HERE = Path(__file__).resolve().parent
 MODULE = re.compile(r"(\w+)\.py")
 
-WINDOWS = {"aux", "con", "nul", "prn", "conin$", "conout$"} | {
-    f"{device}{number}" for device in ("com", "lpt") for number in "0123456789¹²³"
-}
 # Import names of all that a generated project installs, also with its later options, and the names
 # of what pip installs: it would take the project itself for that requirement.
 DEPENDENCIES = """

@@ -36,6 +36,9 @@ ATTRIBUTES = """
     task_module task_namespace to_str_params transform trigger_event use_cmdline_section
     worker_timeout
 """
+WINDOWS = {"aux", "con", "nul", "prn", "conin$", "conout$"} | {
+    f"{device}{number}" for device in ("com", "lpt") for number in "0123456789¹²³"
+}
 AMBIGUOUS = {"I", "L", "O"}  # as the names of variables
 
 
@@ -104,7 +107,7 @@ def graph(text: str) -> list[Task]:
     tasks: dict[str, Task] = {}
     for name in sorted(names, key=lambda name: bool(requires[name])):
         short = snake(name).removeprefix("raw_")
-        is_own = short not in map(snake, requires) and not _is_reserved(short)
+        is_own = short not in map(snake, requires) and short not in WINDOWS
         folder = "" if requires[name] else short if is_own else snake(name)
         tasks[name] = Task(name, tuple(tasks[each] for each in requires[name]), folder)
     return list(tasks.values())
@@ -181,7 +184,7 @@ def _faults(answer: str, chains: list[list[list[str]]]) -> Iterator[str]:
                 f"but lets it require {before}; begin with {before} > {name} instead"
             )
             return
-        if _is_reserved(snake(name)):
+        if snake(name) in WINDOWS:
             yield f"{answer} names {name!r}, which Windows cannot have as a folder; choose another"
             return
 
@@ -190,10 +193,6 @@ def _is_taken(name: str) -> bool:
     words = {*TOOLKIT.split(), *AMBIGUOUS, *dir(builtins)}
     small = {*ATTRIBUTES.split(), *keyword.kwlist, *keyword.softkwlist, *dir(builtins)}
     return name in words or snake(name) in small | {snake(word) for word in TOOLKIT.split()}
-
-
-def _is_reserved(folder: str) -> bool:
-    return re.fullmatch(r"aux|con|nul|prn|(com|lpt)[0-9]", folder) is not None
 
 
 def _twins(names: list[str]) -> list[str]:

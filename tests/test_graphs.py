@@ -346,7 +346,7 @@ def test_status_and_a_run_say_which_stubs_are_left(
     from o_brien_s_flights_b import cli
     from o_brien_s_flights_b.compose import stub, todo
 
-    monkeypatch.setattr(stub, "_left", {})
+    monkeypatch.setattr(stub, "_left", [])
     assert cli.main(["status"]) == 0
     assert "stub" not in capsys.readouterr().out
     assert todo("delete this line when one is written")(test_chains_are_read_as_a_graph)

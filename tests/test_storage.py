@@ -20,14 +20,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import s3fs
 from baking import clean_environ
 from conftest import PACKAGE, Project
 from o_brien_s_flights_b import cli, tasks
 from o_brien_s_flights_b.compose import DataError, ParquetTarget, fingerprints, salts
 from servers import HOST, Proxy, proxy_to, s3_server
 
-s3fs = pytest.importorskip("s3fs")
-pytest.importorskip("moto")
 pytestmark = pytest.mark.allow_hosts([HOST])
 
 SECRET = "s3cr3t/of+the/tests"

@@ -1,4 +1,4 @@
-"""READ. The commands: `python -m PACKAGE run` and `status`. A failure is one sentence."""
+"""READ. The commands of `python -m PACKAGE`. A failure is one sentence."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def run(
         if about["complete"]:
             click.echo(f"\n{label(each)}: {_shown(about)}")
     for each, _ in graph:
-        if each.complete() and (path := report_path(each)):
+        if (path := report_path(each)) and each.complete():
             click.echo(f"\n{label(each)}: {_near(path)}")
     return status
 
@@ -152,10 +152,8 @@ def verify(task: str, **given: str | None) -> int:
     from .compose.verify import damage, datasets
 
     tasks = [each for each, _ in walk(_make_task(task, given))]
-    faults = []
     with click.progressbar(datasets(tasks), label="verify", file=sys.stderr) as complete:
-        for target in complete:
-            faults.append(damage(target))
+        faults = [damage(target, manifest) for target, manifest in complete]
     click.echo("\n".join(filter(None, faults)), err=True, nl=any(faults))
     damaged = sum(map(bool, faults))
     click.echo(f"{len(faults)} datasets, {damaged or 'none'} damaged")
@@ -165,7 +163,7 @@ def verify(task: str, **given: str | None) -> int:
 @cli.command(cls=TaskCommand)
 @click.argument("task", default="")
 @click.option("--yes", is_flag=True, help="Delete what is shown.")
-@click.option("--older-than", "days", type=click.IntRange(0, 36500), help="Days; 7 as it is.")
+@click.option("--older-than", "days", type=click.IntRange(0, 36500), help="Days; 7 unless given.")
 def clean(task: str, yes: bool, days: int | None, **given: str | None) -> int:
     """Show old outputs and dead attempts; with TASK, what that task wrote, whatever its age."""
     from .compose.clean import of_task, old

@@ -51,7 +51,7 @@ def read_manifest(fs: Any, path: str) -> Manifest | None:
 
 def check_storage(fs: Any, path: str) -> bool:
     """Whether it has folders. Raises DataError where nothing can be committed in one step."""
-    kinds = {fs.protocol} if isinstance(fs.protocol, str) else {*fs.protocol}
+    kinds = _kinds(fs)
     if not kinds & (_LOCAL | _CREATE_ONLY):
         raise DataError(
             f"{path} is on a file system ({'/'.join(sorted(kinds))}) that cannot create a file "
@@ -63,18 +63,16 @@ def check_storage(fs: Any, path: str) -> bool:
 def commit(fs: Any, path: str, manifest: Manifest, replace: bool) -> bool:
     """Put the manifest at `path`; False where another writer was first. All or nothing."""
     text = json.dumps(manifest, indent=1, ensure_ascii=False).encode()
-    if not _LOCAL & {*fs.protocol}:
+    if not _kinds(fs) & _LOCAL:
         try:
             fs.pipe_file(path, text, mode="overwrite" if replace else "create")
             return True
         except Exception as error:
-            try:
-                standing = _content(fs, path)
-            except FileNotFoundError:
-                standing = None
+            standing = _content(fs, path) if fs.exists(path) else None
             if standing is None or (replace and standing != text):
                 raise DataError(f"{path} could not be committed: {error}; run again") from error
             return standing == text
+    path = fs._strip_protocol(path)
     finished = f"{path}.{new_attempt()}"
     fs.pipe_file(finished, text)
     try:
@@ -111,6 +109,10 @@ def cure(manifest: Manifest) -> str:
         command = " ".join(["clean", document["task"], *words, "--yes"])
         return f"`{command}` removes it, then run again"
     return "remove it and run again"
+
+
+def _kinds(fs: Any) -> set[str]:
+    return {fs.protocol} if isinstance(fs.protocol, str) else {*fs.protocol}
 
 
 def _content(fs: Any, path: str) -> bytes:

@@ -11,12 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import luigi
 from luigi.format import FileWrapper
 from luigi.target import AtomicLocalFile
 
-from .roots import is_url
+from .roots import filesystem, is_url
 
 
 class FileTarget(luigi.LocalTarget):
@@ -30,8 +29,7 @@ class FileTarget(luigi.LocalTarget):
         self.storage_options = storage_options or {}
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        fs, path = fsspec.url_to_fs(self.path, **self.storage_options)
-        return getattr(fs, method)(path, *arguments)
+        return getattr(filesystem(self.path, self.storage_options), method)(self.path, *arguments)
 
     def exists(self) -> bool:
         return bool(self._call("exists"))
@@ -73,8 +71,7 @@ class FileTarget(luigi.LocalTarget):
     def finish(self, path: str) -> None:
         """Put what stands at the temporary path into its place, in one step."""
         if is_url(self.path):
-            fs, there = fsspec.url_to_fs(self.path, **self.storage_options)
-            fs.put_file(path, there)
+            filesystem(self.path, self.storage_options).put_file(path, self.path)
         else:
             os.replace(path, self.path)
 

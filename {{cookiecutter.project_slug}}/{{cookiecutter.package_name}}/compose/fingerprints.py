@@ -16,13 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import luigi
 from luigi.format import UTF8
 
 from .files import FileTarget
 from .graph import outputs
-from .roots import is_url, roots
+from .roots import filesystem, is_url, roots
 from .targets import BaseDaskTarget
 
 _Known = dict[str, list[Any]]  # path: [size, modification time in ns, digest]
@@ -57,8 +56,7 @@ def fingerprint(task: luigi.Task) -> dict[str, str]:
 
 def _digests(paths: list[str], storage_options: dict[str, Any]) -> list[str]:
     if paths and is_url(paths[0]):
-        fresh = {"use_listings_cache": False}  # others write, too
-        fs, _ = fsspec.url_to_fs(paths[0], **fresh | storage_options)
+        fs = filesystem(paths[0], storage_options)
         return [str(fs.checksum(path)) for path in paths]
     memory = FileTarget(f"{roots().data_root}/.fingerprints.json", format=UTF8)
     try:

@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import fsspec
+
 _load: list[Callable[[], Any]] = []
 
 
@@ -25,6 +27,11 @@ def roots() -> Any:
 @cache
 def _roots(data_root: str | None, raw_root: str | None) -> Any:
     return _load[0]()
+
+
+def filesystem(path: str, options: dict[str, Any] | None = None) -> Any:
+    """The file system of a path. It remembers no listing, since others write too."""
+    return fsspec.url_to_fs(path, **{"use_listings_cache": False} | (options or {}))[0]
 
 
 def is_url(path: str) -> bool:

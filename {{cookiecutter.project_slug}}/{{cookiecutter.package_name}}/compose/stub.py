@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 F = TypeVar("F", bound=Callable[..., Any])
-_left: dict[str, str] = {}
+_left: list[str] = []
 
 
 def todo(reminder: str) -> Callable[[F], F]:
@@ -26,15 +26,15 @@ def todo(reminder: str) -> Callable[[F], F]:
         raise TypeError('@todo needs a reminder: write @todo("delete this line when ...")')
 
     def mark(function: F) -> F:
-        _left[function.__name__] = reminder
+        _left.append(function.__name__)
         return function
 
     return mark
 
 
-def stubs() -> dict[str, str]:
-    """The reminder of each function that is still marked, by its name, in their order."""
-    return dict(_left)
+def stubs() -> list[str]:
+    """The names of the functions that are still marked, in their order."""
+    return list(_left)
 
 
 def conform(frame: dd.DataFrame, schema: pa.Schema) -> dd.DataFrame:

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from glob import escape
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import fsspec
 import luigi
 
 from .commit import Manifest, cure, damaged, read_manifest
 from .errors import DataError
-from .roots import is_url
+from .roots import filesystem, is_url
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -50,8 +49,7 @@ class BaseDaskTarget(luigi.Target):
 
     @property
     def fs(self) -> Any:
-        fresh = {"use_listings_cache": False}  # others write, too
-        return fsspec.url_to_fs(self.path, **fresh | self.storage_options)[0]
+        return filesystem(self.path, self.storage_options)
 
     def at(self, name: str | None) -> str:
         """The path of a file in the folder."""

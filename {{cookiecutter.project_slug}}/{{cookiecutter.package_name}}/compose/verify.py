@@ -18,24 +18,24 @@ from .targets import BaseDaskTarget
 _BLOCK = 1 << 22  # bytes
 
 
-def datasets(tasks: Iterable[luigi.Task]) -> list[BaseDaskTarget]:
-    """The complete datasets of these tasks that have a manifest."""
+def datasets(tasks: Iterable[luigi.Task]) -> list[tuple[BaseDaskTarget, Manifest | str]]:
+    """The complete datasets of these tasks, each with its manifest or what is wrong with that."""
     targets = [target for task in tasks for target in outputs(task)]
-    return [t for t in targets if isinstance(t, BaseDaskTarget) and _manifest(t) is not None]
+    read = [(t, _manifest(t)) for t in targets if isinstance(t, BaseDaskTarget)]
+    return [(target, manifest) for target, manifest in read if manifest is not None]
 
 
-def damage(target: BaseDaskTarget) -> str | None:
+def damage(target: BaseDaskTarget, manifest: Manifest | str) -> str | None:
     """A sentence that names the parts at fault and the cure; None where all is as written."""
-    manifest = _manifest(target)
-    if not isinstance(manifest, dict):
+    if isinstance(manifest, str):
         return manifest
     sizes = target.sizes()
     faults = damaged(manifest["parts"], sizes)
     whole = [part for part in manifest["parts"] if sizes.get(part["name"]) == part["bytes"]]
     with ThreadPoolExecutor() as pool:
         faults += filter(None, pool.map(partial(_altered, target), whole))
-    if faults and _manifest(target) != manifest:  # it was replaced meanwhile
-        return damage(target)
+    if faults and (standing := _manifest(target)) != manifest:  # it was replaced meanwhile
+        return damage(target, standing) if standing else None
     return f"{target.path} is damaged: {'; '.join(faults)}; {cure(manifest)}" if faults else None
 
 
