@@ -25,22 +25,22 @@ MODULE = re.compile(r"(\w+)\.py")
 # of what pip installs: it would take the project itself for that requirement.
 DEPENDENCIES = """
     _cffi_backend _distutils_hack _pytest _yaml a1_coverage adlfs aiobotocore aiohappyeyeballs
-    aiohttp aioitertools aiosignal ast_serialize attr attrs azure azure_core
-    azure_datalake_store azure_identity azure_storage_blob backports boto3 botocore certifi
-    cffi charset_normalizer click cloudpickle colorama coverage cryptography daemon dask
-    dateutil decorator distlib distributed docutils dotenv environs execnet filelock frozenlist
-    fsspec gcsfs google google_api_core google_auth google_auth_oauthlib google_cloud_core
-    google_cloud_storage google_cloud_storage_control google_crc32c google_resumable_media
-    googleapis_common_protos greenlet grpc grpc_google_iam_v1 grpc_status grpcio grpcio_status
-    idna importlib_metadata iniconfig isodate jinja2 jmespath jwt lazy_importer librt locket
-    lockfile luigi markupsafe marshmallow msal msal_extensions msgpack multidict mypy
+    aiohttp aioitertools aiosignal ast_serialize attr attrs azure azure_core azure_datalake_store
+    azure_identity azure_storage_blob backports boto3 botocore certifi cffi charset_normalizer
+    click cloudpickle colorama coverage cryptography daemon dask dateutil decorator distlib
+    distributed docutils dotenv environs execnet filelock frozenlist fsspec gcsfs google
+    google_api_core google_auth google_auth_oauthlib google_cloud_core google_cloud_storage
+    google_cloud_storage_control google_crc32c google_resumable_media googleapis_common_protos
+    greenlet grpc grpc_google_iam_v1 grpc_status grpcio grpcio_status idna importlib_metadata
+    iniconfig isodate jinja2 jmespath jwt lazy_importer librt locket lockfile luigi markdown_it
+    markdown_it_py markupsafe marshmallow mdurl msal msal_extensions msgpack multidict mypy
     mypy_extensions mypyc numpy oauthlib opentelemetry opentelemetry_api packaging pandas partd
     pathspec pip pipenv pkg_resources platformdirs pluggy propcache proto proto_plus protobuf
-    psutil psycopg psycopg_binary py py4j pyarrow pyasn1 pyasn1_modules pycparser pygments
-    pyjwt pyspark pytest pytest_cov pytest_socket python_daemon python_dateutil
-    python_discovery python_dotenv pytz pyyaml requests requests_oauthlib rich ruff s3fs
-    setuptools six sortedcontainers sqlalchemy tblib tenacity tlz toolz tornado
-    typing_extensions tzdata urllib3 virtualenv wheel wrapt yaml yarl zict zipp
+    psutil psycopg psycopg_binary py py4j pyarrow pyasn1 pyasn1_modules pycparser pygments pyjwt
+    pyspark pytest pytest_cov pytest_socket python_daemon python_dateutil python_discovery
+    python_dotenv pytz pyyaml requests requests_oauthlib rich ruff s3fs setuptools six
+    sortedcontainers sqlalchemy tblib tenacity tlz toolz tornado typing_extensions tzdata urllib3
+    virtualenv wheel wrapt yaml yarl zict zipp
 """
 # What only some of Python 3.11 to 3.14 have, or have without saying so.
 STANDARD = """

@@ -28,13 +28,13 @@ TOOLKIT = """
 ATTRIBUTES = """
     accepts_messages batch_param_names batchable bulk_complete clone clone_parent complete deps
     disable_hard_timeout disable_window disable_window_seconds disabled dynamic_requires
-    event_handler forced from_str_params get_param_names get_param_values get_params get_task_family
-    get_task_namespace has_excessive initialized input max_batch_size namespace_at_class_time
-    no_unpicklable_properties on_failure on_success output owner_email param_args param_kwargs
-    priority process_resources register remove_event_handler requires resources retry_count run
-    schema set_progress_percentage set_status_message set_tracking_url task_family task_id
-    task_module task_namespace to_str_params transform trigger_event use_cmdline_section
-    worker_timeout
+    event_handler forced frames from_str_params get_param_names get_param_values get_params
+    get_task_family get_task_namespace has_excessive initialized input max_batch_size
+    namespace_at_class_time no_unpicklable_properties on_failure on_success output owner_email
+    param_args param_kwargs priority process_resources register remove_event_handler requires
+    resources retry_count run schema set_progress_percentage set_status_message set_tracking_url
+    task_family task_id task_module task_namespace to_str_params transform trigger_event
+    use_cmdline_section worker_timeout
 """
 WINDOWS = {"aux", "con", "nul", "prn", "conin$", "conout$"} | {
     f"{device}{number}" for device in ("com", "lpt") for number in "0123456789¹²³"
@@ -122,12 +122,14 @@ def samples(text: str) -> dict[str, str]:
 def mermaid(text: str) -> str:
     """The graph, or that of the worked example, as a diagram that Git hosts draw."""
     tasks = graph(text or EXAMPLE)
-    lines = ["graph TD"]
-    for task in tasks:
-        for each in task.requires:
-            source = each.name if each.requires else f"{each.name}[({each.name})]"
-            lines.append(f"    {source} --> {task.name}")
-    return "\n".join([*lines, f"    {' & '.join(task.name for task in tasks)} -.-> Pipeline"])
+    names = [task.name for task in tasks]
+    lines = [f'    {task.name}[("{task.name}")]' for task in tasks if not task.requires]
+    lines += [
+        f"    {' & '.join(each.name for each in task.requires)} --> {task.name}"
+        for task in tasks
+        if task.requires
+    ]
+    return "\n".join(["graph TD", *lines, f"    {' & '.join(names)} -.-> Pipeline"])
 
 
 def fit(indent: int, begin: str, items: Sequence[str], end: str) -> str:

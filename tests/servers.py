@@ -37,13 +37,13 @@ def s3_server(log: Path) -> Iterator[str]:
     command = [sys.executable, "-c", main, "-H", HOST, "-p", str(port)]
     with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file) as process:
         try:
-            _wait_for(port, process, log)
+            wait_for(port, process, log)
             yield f"http://{HOST}:{port}"
         finally:
             process.kill()
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path, seconds: int = 60) -> None:
+def wait_for(port: int, process: subprocess.Popen[bytes], log: Path, seconds: int = 60) -> None:
     deadline = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):

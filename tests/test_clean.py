@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from o_brien_s_flights_b import cli, tasks
 from o_brien_s_flights_b.compose import salts
+from o_brien_s_flights_b.compose.history import record
 
 DAY = 24 * 60 * 60
 OLD = "0123456789ab"
@@ -56,6 +57,8 @@ def older(task: Any, days: float, salt: str = OLD) -> Path:
         flag.write_text(flag.read_text().replace(salts.salt(task), salt), encoding="utf-8")
     else:
         shutil.copy(path, copy)
+        about = Path(record(str(path))).read_text(encoding="utf-8")
+        Path(record(str(copy))).write_text(about.replace(salts.salt(task), salt), encoding="utf-8")
     return aged(copy, days)
 
 
@@ -68,8 +71,18 @@ def test_old_outputs_are_shown_and_deleted_on_request_only(said, data_root) -> N
     assert all(path.exists() for path in paths)
     assert said("--yes")[-1] == "2 deleted"
     assert not any(path.exists() for path in paths)
+    assert not Path(record(str(paths[1]))).exists()
     assert said("--yes") == ["0 deleted"]
     assert cli.main(["status", "--check"]) == 0
+
+
+def test_the_newest_file_of_each_parameter_is_kept(said, data_root) -> None:
+    assert cli.main(["--min-flights=20"]) == 0
+    for report in data_root.glob("ScoreReport-*.html"):
+        aged(report, 30)
+    old = older(tasks.ScoreReport(), 40)
+    assert [line.split()[-1] for line in said("--yes")[:-1]] == [str(old)]
+    assert len([*data_root.glob("ScoreReport-*")]) == 4  # two reports and their records
 
 
 def test_what_is_younger_than_seven_days_is_kept(said) -> None:

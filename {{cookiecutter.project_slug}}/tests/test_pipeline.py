@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from {{ cookiecutter.package_name }}.cli import main
+from {{ cookiecutter.package_name }}.settings import PROJECT
 
 pytestmark = pytest.mark.no_cover
 
@@ -22,3 +23,9 @@ def test_the_pipeline_runs_and_a_second_run_changes_nothing(sample, capsys):
     assert main([]) == 0
     assert files(sample.parent) == written
     assert main(["status", "--check"]) == 0
+
+
+def test_the_readme_shows_the_graph(capsys):
+    assert main(["graph", "--format", "mermaid", "--plain"]) == 0
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert capsys.readouterr().out in readme, "graph --format mermaid --plain prints the diagram"

@@ -1,6 +1,8 @@
 """READ. What `python -m` runs, followed by this package's name."""
 
+import os
 import sys
+from multiprocessing import util
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -14,4 +16,10 @@ if __name__ == "__main__":
 
     from .cli import main
 
-    sys.exit(main())
+    status = main()
+    if status == 130:  # at once: threads may still work on what was interrupted
+        util._run_finalizers(0)  # type: ignore[attr-defined]  # semaphores, which are the system's
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
-import os
-import re
 import sys
 import textwrap
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib import import_module
 from math import isfinite
 from typing import Any
 
@@ -20,7 +18,8 @@ import click
 import luigi
 
 from . import settings
-from .compose import ComposeError
+from .arguments import PACKAGE, TaskCommand, make_task, task_class
+from .compose import ComposeError, Stage
 from .compose.build import (
     DONE,
     FAILED,
@@ -28,15 +27,16 @@ from .compose.build import (
     MISSING,
     MISUSED,
     build,
-    force,
     quiet_luigi,
     sentence,
 )
-from .compose.describe import absence, describe, describe_all, report_path, results
-from .compose.graph import is_external, label, outputs, walk
+from .compose.describe import absence, completeness, describe, report_path, results
+from .compose.errors import InterruptError
+from .compose.force import force
+from .compose.graph import flat, is_external, label, outputs, walk
+from .compose.roots import near
 from .compose.stub import stubs
-
-PACKAGE = str(__package__)
+from .compose.tables import printable, table
 
 
 class DefaultsToRun(click.Group):
@@ -46,22 +46,6 @@ class DefaultsToRun(click.Group):
         if not args or (args[0].startswith("-") and args[0] != "--help"):
             args = ["run", *args]
         return super().parse_args(ctx, args)
-
-
-class TaskCommand(click.Command):
-    """A command that takes the parameters of all tasks as options too."""
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        options: dict[str, click.Option] = {}
-        for task_class in _task_classes().values():
-            for name, param in task_class.get_params():
-                is_flag = isinstance(param, luigi.BoolParameter)  # its value may be left out
-                value: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if is_flag else {}
-                names = [f"--{name.replace('_', '-')}", f"param_{name}"]
-                options.setdefault(name, click.Option(names, help=param.description, **value))
-        own = super().get_params(ctx)  # which win over a parameter of the same name
-        taken = {flag for option in own for flag in option.opts}
-        return [*own, *(option for option in options.values() if not taken & {*option.opts})]
 
 
 @click.group(cls=DefaultsToRun)
@@ -89,7 +73,7 @@ def run(
     if as_json and dry_run:
         raise click.UsageError("--dry-run has no results; leave out --json")
     began = time.monotonic()
-    graph = list(walk(_make_task(task, given)))
+    graph = list(walk(make_task(task, given)))
     _force(graph, again)
     work = [t for t, _ in graph if not isinstance(t, luigi.WrapperTask)]
     todo = [t for t in work if not t.complete()]
@@ -104,10 +88,8 @@ def run(
         for each in tasks:
             click.echo(f"would run  {label(each)}")
         return status
-    ran = sum(t.complete() for t in tasks)
-    counts = f"{ran} ran, {len(work) - len(todo)} were complete"
-    left = f", {len(todo) - ran} did not run" if len(todo) > ran else ""
-    click.echo(f"{counts}{left}; {time.monotonic() - began:.1f} s{_stubs_left()}", err=as_json)
+    seconds = f"{time.monotonic() - began:.1f} s"
+    click.echo(f"{_summary(work, todo)}; {seconds}{_stubs_left()}", err=as_json)
     found = [(each, _result(each, rows)) for each in results(graph)]
     if as_json:
         click.echo(_json([about for _, about in found]))
@@ -117,7 +99,7 @@ def run(
             click.echo(f"\n{label(each)}: {_shown(about)}")
     for each, _ in graph:
         if (path := report_path(each)) and each.complete():
-            click.echo(f"\n{label(each)}: {_near(path)}")
+            click.echo(f"\n{label(each)}: {near(path)}")
     return status
 
 
@@ -126,14 +108,15 @@ def run(
 @click.option("--check", is_flag=True, help="Exit status 1 when something is not complete.")
 def status(as_json: bool, check: bool) -> int:
     """Show every task: complete or not, how much it wrote, how old that is, and its salt."""
-    known = describe_all(walk(_make_task("Pipeline", {})))
+    done = completeness(walk(make_task("Pipeline", {})))
+    known = {task: describe(task, is_done) for task, is_done in done.items()}
     if as_json:
         click.echo(_json([*known.values()]))
     else:
         rows = [
             (
                 label(task),
-                "complete" if about["complete"] else "missing" if is_external(task) else "to run",
+                _state(task, about["complete"]),
                 "" if about["rows"] is None else f"{about['rows']:,}",
                 "" if about["bytes"] is None else f"{about['bytes'] / 1000:,.0f} kB",
                 "" if about["created"] is None else _age(about["created"]),
@@ -141,8 +124,64 @@ def status(as_json: bool, check: bool) -> int:
             )
             for task, about in known.items()
         ]
-        click.echo(_table(("task", "state", "rows", "size", "age", "salt"), rows) + _stubs_left())
+        click.echo(table(("task", "state", "rows", "size", "age", "salt"), rows) + _stubs_left())
     return FAILED if check and not all(about["complete"] for about in known.values()) else DONE
+
+
+@cli.command(cls=TaskCommand)
+@click.argument("task", default="Pipeline")
+@click.option("--format", "kind", type=click.Choice(["text", "mermaid", "dot"]), default="text")
+@click.option("--plain", is_flag=True, help="Leave out what is complete.")
+def graph(task: str, kind: str, plain: bool, **given: str | None) -> int:
+    """Draw TASK (Pipeline unless it is named) and all that it needs."""
+    from .compose import draw
+
+    whole = list(walk(make_task(task, given)))
+    states = {} if plain else {t: _state(t, done) for t, done in completeness(whole).items()}
+    if kind != "text":
+        click.echo("\n".join(getattr(draw, kind)(whole, states)))
+        return DONE
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for tree in draw.trees(whole, states):
+        console.print(tree, no_wrap=True, overflow="ellipsis")
+    return DONE
+
+
+@cli.command(cls=TaskCommand)
+@click.argument("task", default="Pipeline")
+def why(task: str, **given: str | None) -> int:
+    """Say why TASK would run; for Pipeline, each task that would."""
+    from .compose.why import why
+
+    root = make_task(task, given)
+    asked, others = [root], [root]
+    if isinstance(root, luigi.WrapperTask):
+        asked = [each for each, _ in walk(root) if not isinstance(each, luigi.WrapperTask)]
+    with contextlib.suppress(click.UsageError):  # where Pipeline itself needs a parameter
+        others = [each for each, _ in walk(make_task("Pipeline", {}))]
+    reasons = list(why(asked, others))
+    for reason in reasons:
+        click.echo(printable(reason))
+    if len(reasons) < len(asked):
+        count = len(asked) - len(reasons)
+        click.echo(f"{task} is complete" if len(asked) == 1 else f"{count} are complete")
+    return MISSING if any(is_external(each) and not each.complete() for each in asked) else DONE
+
+
+@cli.command(cls=TaskCommand)
+@click.argument("task")
+def explain(task: str, **given: str | None) -> int:
+    """Show what a stage reads of its inputs, and what Dask makes of its transform."""
+    from .compose.explain import explain
+
+    stage = make_task(task, given)
+    if not isinstance(stage, Stage):
+        raise click.UsageError(f"{task} is no stage, so Dask has no expression of it")
+    for line in explain(stage):
+        click.echo(printable(line))
+    return DONE
 
 
 @cli.command(cls=TaskCommand)
@@ -151,7 +190,7 @@ def verify(task: str, **given: str | None) -> int:
     """Compare the datasets of TASK, and of all that it needs, with their manifests."""
     from .compose.verify import damage, datasets
 
-    tasks = [each for each, _ in walk(_make_task(task, given))]
+    tasks = [each for each, _ in walk(make_task(task, given))]
     with click.progressbar(datasets(tasks), label="verify", file=sys.stderr) as complete:
         faults = [damage(target, manifest) for target, manifest in complete]
     click.echo("\n".join(filter(None, faults)), err=True, nl=any(faults))
@@ -168,7 +207,7 @@ def clean(task: str, yes: bool, days: int | None, **given: str | None) -> int:
     """Show old outputs and dead attempts; with TASK, what that task wrote, whatever its age."""
     from .compose.clean import of_task, old
 
-    root = _make_task(task or "Pipeline", given)
+    root = make_task(task or "Pipeline", given)
     if task and is_external(root):
         raise click.UsageError(f"{task} is external data, which is never deleted")
     if task and days is not None:
@@ -180,7 +219,7 @@ def clean(task: str, yes: bool, days: int | None, **given: str | None) -> int:
     useless = of_task(root) if task else old(tasks, 7 if days is None else days)
     for each in useless:
         age, kb = _age(each.when.isoformat()), each.bytes / 1000
-        click.echo(f"{each.what:12}  {age:>8}  {kb:>9,.0f} kB  {_near(each.path)}")
+        click.echo(f"{each.what:12}  {age:>8}  {kb:>9,.0f} kB  {near(each.path)}")
         if yes:
             each.remove()
     left = "" if yes or not useless else "; --yes deletes"
@@ -205,6 +244,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except settings.SettingsError as error:
         return _warn(str(error), MISUSED)
+    except InterruptError as interrupted:
+        return _warn(str(interrupted), INTERRUPTED)
     except (click.Abort, KeyboardInterrupt):
         return _warn("interrupted; what was complete still is", INTERRUPTED)
     except Exception as error:
@@ -212,33 +253,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _warn(sentence(error), FAILED)
 
 
-def _task_classes() -> dict[str, type[luigi.Task]]:
-    """The tasks of the package's `tasks` module, by family."""
-    try:
-        names = vars(import_module(".tasks", PACKAGE))
-    except Exception as error:
-        logging.getLogger(__name__).debug("The traceback:", exc_info=True)
-        cause = error.__cause__ if isinstance(error.__cause__, ComposeError) else error
-        raise click.UsageError(f"The tasks cannot be imported: {sentence(cause)}") from error
-    return {
-        value.get_task_family(): value
-        for value in names.values()
-        if isinstance(value, type)
-        and issubclass(value, luigi.Task)
-        and value.__module__.startswith(f"{PACKAGE}.")
-        and not value.__module__.startswith(f"{PACKAGE}.compose.")
-    }
-
-
-def _task_class(name: str) -> type[luigi.Task]:
-    classes = _task_classes()
-    if name not in classes:
-        raise click.UsageError(f"There is no task {name!r}; there are {', '.join(classes)}.")
-    return classes[name]
-
-
 def _force(graph: list[tuple[luigi.Task, Any]], names: Sequence[str]) -> None:
-    classes = {_task_class(name) for name in names}
+    classes = {task_class(name) for name in names}
     if strangers := classes - {type(task) for task, _ in graph}:
         needless = ", ".join(cls.__name__ for cls in strangers)
         raise click.UsageError(f"{label(graph[-1][0])} does not need {needless}")
@@ -248,31 +264,21 @@ def _force(graph: list[tuple[luigi.Task, Any]], names: Sequence[str]) -> None:
         raise click.UsageError(str(error)) from error
 
 
-def _make_task(name: str, given: dict[str, str | None]) -> luigi.Task:
-    """The task with the parameters that were given; UsageError names all that are wrong."""
-    task_class = _task_class(name)
-    params = dict(task_class.get_params())
-    values: dict[str, Any] = {}
-    faults = []
-    for option, text in given.items():
-        param = option.removeprefix("param_")
-        if text is None:
-            continue
-        if param not in params:
-            takes = ", ".join(params) or "none"
-            faults.append(f"{name} has no parameter {param!r}; it has {takes}")
-            continue
-        try:
-            values[param] = params[param].parse(text)
-        except Exception as error:
-            kind = type(params[param]).__name__
-            faults.append(f"{param} is {text!r}, which is no {kind}: {error}")
-    for param, declared in params.items():
-        if given.get(f"param_{param}") is None and not declared.has_task_value(name, param):
-            faults.append(f"{name} needs --{param.replace('_', '-')}")
-    if faults:
-        raise click.UsageError("; ".join(faults))
-    return task_class(**values)
+def _summary(work: list[luigi.Task], todo: list[luigi.Task]) -> str:
+    """What became of the work, of which some was to do, and how many rows that wrote."""
+    complete = dict.fromkeys(work, True) | {task: task.complete() for task in todo}
+    ran = [t for t in todo if complete[t]]
+    left = [t for t in todo if not complete[t] and not is_external(t)]
+    failed = [t for t in left if all(map(complete.get, flat(t.requires())))]
+    rows = sum(describe(task, True)["rows"] or 0 for task in ran)
+    counts = {"ran": len(ran), "were complete": len(work) - len(todo), "failed": len(failed)}
+    counts["did not run"] = len(todo) - len(ran) - len(failed)
+    shown = [f"{count} {what}" for what, count in counts.items() if count or what[0] in "rw"]
+    return f"{', '.join(shown)}; {rows:,} rows" if rows else ", ".join(shown)
+
+
+def _state(task: luigi.Task, complete: bool) -> str:
+    return "complete" if complete else "missing" if is_external(task) else "to run"
 
 
 def _stubs_left() -> str:
@@ -284,7 +290,7 @@ def _stubs_left() -> str:
 
 def _result(task: luigi.Task, rows: int) -> dict[str, Any]:
     """What is known of a dataset, and its first rows as read back from its files."""
-    about = describe(task) | {"columns": None, "data": None}
+    about = describe(task, task.complete()) | {"columns": None, "data": None}
     if about["complete"]:
         head = outputs(task)[0].head(rows)
         about |= {"columns": head.column_names, "data": head.to_pylist()}
@@ -294,9 +300,9 @@ def _result(task: luigi.Task, rows: int) -> dict[str, Any]:
 def _shown(result: dict[str, Any]) -> str:
     data = result["data"]
     count = result["rows"] or len(data)  # another program says nothing of its rows
-    part = f"the first {len(data)} of " if count > len(data) else ""
-    table = _table(result["columns"], [tuple(row.values()) for row in data])
-    return f"{part}{count:,} rows in {_near(result['path'])}\n{table}"
+    part = f"{len(data)} of " if count > len(data) else ""
+    shown = table(result["columns"], [tuple(row.values()) for row in data])
+    return f"{part}{count:,} rows in {near(result['path'])}\n{shown}"
 
 
 def _json(tasks: list[dict[str, Any]]) -> str:
@@ -313,32 +319,9 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[Any]], width: int = 80) -> str:
-    """Columns of text, numbers to the right; the widest column is cut to fit the width."""
-    columns = [[_cell(value) for value in column] for column in zip(header, *rows, strict=True)]
-    right = [all(re.match(r"-?[\d.,]*( \w+)?$", text) for text in column[1:]) for column in columns]
-    sizes = [max(map(len, column)) for column in columns]
-    widest = sizes.index(max(sizes))
-    sizes[widest] = max(8, sizes[widest] - max(0, sum(sizes) + 2 * len(sizes) - 2 - width))
-    for column, size, number in zip(columns, sizes, right, strict=True):
-        column[:] = [(text[:size].rjust if number else text[:size].ljust)(size) for text in column]
-    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
-
-
-def _cell(value: Any) -> str:
-    text = f"{value:.2f}" if isinstance(value, float) else "" if value is None else str(value)
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", text)  # nothing that a terminal would obey
-
-
 def _age(created: str) -> str:
     age = datetime.now(UTC) - datetime.fromisoformat(created)
     return f"{age.days} d" if age.days else str(age).partition(".")[0]
-
-
-def _near(path: str) -> str:
-    """A path below the working directory as one would type it."""
-    here = f"{os.getcwd()}{os.sep}"
-    return path.removeprefix(here)
 
 
 def _warn(message: str, status: int = DONE) -> int:

@@ -5,61 +5,88 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import luigi
-from luigi.execution_summary import LuigiStatusCode
+from luigi import task_status
 
-from .describe import measured
-from .errors import ComposeError
+from .errors import ComposeError, InterruptError
 from .graph import flat, is_external, label, outputs
+from .history import remember
+from .progress import bars, inside, say
+from .roots import near
+from .stop import as_a_task, in_main_thread, signals
+from .worker import Workers, retries
 
 DONE, FAILED, MISUSED, MISSING, INTERRUPTED = 0, 1, 2, 3, 130  # exit statuses
-_STATUS = {
-    LuigiStatusCode.SUCCESS: DONE,
-    LuigiStatusCode.SUCCESS_WITH_RETRY: DONE,
-    LuigiStatusCode.MISSING_EXT: MISSING,
-}
-_UNSURE = {LuigiStatusCode.SCHEDULING_FAILED, LuigiStatusCode.FAILED_AND_SCHEDULING_FAILED}
+_SHOWN = 8  # of a task's inputs, and of the tasks of a run
 
 
 def build(tasks: list[luigi.Task], workers: int, scheduler_url: str) -> int:
-    """Run these tasks; the exit status. Announces each on standard error."""
+    """Run these tasks; the exit status. Announces each on standard error.
+
+    Raises InterruptError on Ctrl-C or SIGTERM, once all that ran has stopped.
+    """
     config = luigi.configuration.get_config()
-    config.set("worker", "check_complete_on_run", "true")  # a run() that writes nothing fails
-    config.set("worker", "task_process_context", f"{__name__}.Announced")
     config.set("core", "no_configure_logging", "true")
     config.set("core", "rpc-retry-wait", "1")
     warnings.filterwarnings("ignore", ".*rpc_retry_wait")  # Luigi reads it all the same
     luigi.Task.event_handler(luigi.Event.PROCESS_FAILURE)(_announce_failure)
     luigi.Task.event_handler(luigi.Event.TIMEOUT)(_announce_failure)
-    options = {"scheduler_url": scheduler_url} if scheduler_url else {"local_scheduler": True}
-    result: Any = luigi.build(tasks, workers=workers, detailed_summary=True, **options)
-    if result.status in _UNSURE:  # of which Luigi sends no event
+    hired = Workers(
+        check_complete_on_run=True,  # a run() that writes nothing fails
+        task_process_context=f"{__name__}.Announced",
+        wait_jitter=0,
+        # A process that has used Dask's threads cannot fork another that needs them.
+        force_multiprocessing=workers > 1 or any(task.worker_timeout for task in tasks),
+        no_install_shutdown_handler=not in_main_thread(),
+    )
+    where: Any = {"scheduler_url": scheduler_url} if scheduler_url else {"local_scheduler": True}
+    work = [task for task in tasks if not isinstance(task, luigi.WrapperTask)]
+    drawn = 0 if hired.options["force_multiprocessing"] else len(work)
+    with bars(drawn), signals(signal.SIGTERM, signal.default_int_handler):
+        try:
+            luigi.build(tasks, hired, workers=workers, **where)
+        except KeyboardInterrupt:
+            raise InterruptError(f"interrupted; {_progress(work)}") from None
+    told, left = hired.worker.told(), hired.worker.left()
+    if task_status.UNKNOWN in told.values():  # of which Luigi sends no event
         unsure = "failed  nobody could tell whether a task is complete; run again"
-        print(f"{unsure}; LOG_LEVEL=INFO shows why", file=sys.stderr)
-    return _STATUS.get(result.status, FAILED)
+        say(f"{unsure}; LOG_LEVEL=INFO shows why")
+    for task in left:
+        say(f"failed  {label(task)}: the scheduler let nobody run it")
+    if left or {task_status.FAILED, task_status.UNKNOWN} & {*told.values()}:
+        return FAILED
+    absent = [t for t in told if is_external(t) and told[t] == task_status.PENDING]
+    return MISSING if absent else DONE
 
 
 class Announced:
     """What Luigi enters around each task, in whatever process runs it."""
 
     def __init__(self, process: Any) -> None:
-        """Luigi hands over the process; nothing of it is needed."""
+        self.is_process = process.use_multiprocessing
+        self.inside = inside(process.task)
 
     def __enter__(self) -> None:
+        self.inside.__enter__()
         quiet_luigi()
+        luigi.Task.event_handler(luigi.Event.SUCCESS)(remember)
         luigi.Task.event_handler(luigi.Event.SUCCESS)(_announce_success)
         luigi.Task.event_handler(luigi.Event.FAILURE)(_announce_failure)
+        if self.is_process:
+            as_a_task(INTERRUPTED)
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self.inside.__exit__(kind, error, trace)
         sys.stderr.flush()
+        if self.is_process and kind is KeyboardInterrupt:
+            os._exit(INTERRUPTED)  # at once: its threads may still work on what is interrupted
 
 
 def quiet_luigi() -> None:
@@ -71,56 +98,52 @@ def quiet_luigi() -> None:
 
 def sentence(error: object) -> str:
     """What went wrong; for an error that is not ours, with the user's line that raised it."""
-    text = re.sub(r"//[^/@\s]+@", "//", str(error))  # no password of an address
-    if not isinstance(error, BaseException) or isinstance(error, ComposeError | OSError):
+    text = _public(error)
+    if not isinstance(error, BaseException):
+        return re.sub(r"^Task \S+ ", "", text)  # Luigi's, and its own name of the task
+    if isinstance(error, ComposeError | OSError):
         return text
     package = Path(__file__).parents[1]
     where = ""
     for frame in traceback.extract_tb(error.__traceback__):
         path = Path(frame.filename)
-        if path.parent == package and path.name not in ("__main__.py", "cli.py"):
+        if path.parent == package and path.name not in ("__main__.py", "arguments.py", "cli.py"):
             where = f" ({path.name}, line {frame.lineno})"
     return f"{type(error).__name__}: {text}{where}"
 
 
-def force(graph: Iterable[tuple[luigi.Task, Any]], again: set[type[luigi.Task]]) -> None:
-    """Make the tasks of these classes, and all that depend on them, run again.
-
-    What they wrote stays complete for readers until its successor is committed. Raises
-    ComposeError for external data, or an output of which nobody can tell when it was written.
-    """
-    forced: set[luigi.Task] = set()
-    for task, requires in graph:
-        if type(task) in again or any(required in forced for required in flat(requires)):
-            if is_external(task):
-                raise ComposeError(f"{label(task)} is external data; only others can make it again")
-            forced.add(task)
-            if targets := outputs(task):
-                states = [_state(target) for target in targets]
-                vars(task).update(forced=True, complete=partial(_written_since, task, states))
-
-
-def _written_since(task: luigi.Task, before: list[Any]) -> bool:
-    targets = outputs(task)
-    return all(
-        target.exists() and _state(target) != state
-        for target, state in zip(targets, before, strict=True)
-    )
-
-
-def _state(target: Any) -> Any:
-    """When the target was written; None if it is not there."""
-    state = measured(target).get("created") if target.exists() else None
-    if state is None and target.exists():
-        raise ComposeError(f"nobody can tell when {target} was written; remove it and run again")
-    return state
+def _public(said: object) -> str:
+    """As text, without the password of an address."""
+    return re.sub(r"//[^/@\s]+@", "//", str(said))
 
 
 def _announce_success(task: luigi.Task) -> None:
     if not isinstance(task, luigi.WrapperTask):
-        print(f"done    {label(task)}", file=sys.stderr)
+        say(f"done    {label(task)}")
 
 
 def _announce_failure(task: luigi.Task, error: object) -> None:
-    print(f"failed  {label(task)}: {sentence(error)}", file=sys.stderr)
+    count = retries(task) - 1
+    again = f"; trying again, {count} left" if count else ""
+    say(f"failed  {label(task)}: {sentence(error)}{again}{_inputs(task)}")
     logging.getLogger(__name__).debug("The traceback:", exc_info=True)
+
+
+def _inputs(task: luigi.Task) -> str:
+    """A line with what the task requires, and where that lies."""
+    inputs = []
+    for required in flat(task.requires()):
+        paths = [near(_public(getattr(t, "path", t))) for t in outputs(required)]
+        inputs.append(": ".join(filter(None, (label(required), " and ".join(paths)))))
+    return f"\n        from {_some(inputs)}" if inputs else ""
+
+
+def _progress(tasks: list[luigi.Task]) -> str:
+    complete = {task: task.complete() for task in tasks}
+    done, left = ([label(t) for t in complete if complete[t] is state] for state in (True, False))
+    return f"complete: {_some(done)}; not: {_some(left)}"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN]) or 'none'}{more}"

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from posixpath import normpath
-from typing import Any
 
 import luigi
 
-from .commit import read_manifest
 from .errors import ComposeError, DataError
 from .graph import is_external, outputs
-from .leftovers import leftovers, written
-from .output import TargetOutput
+from .history import Written, record, written
+from .leftovers import leftovers, modified
 from .roots import filesystem, roots
-
-_SALT = "~salt~"
 
 
 @dataclass(frozen=True)
@@ -43,7 +37,7 @@ class Useless:
     def remove(self) -> None:
         """Remove it; its flag first, so that nothing which lacks a part is complete."""
         fs = filesystem(self.path)
-        for path in (f"{self.path}/{self.flag}", *fs.find(self.path)):
+        for path in (f"{self.path}/{self.flag}", *fs.find(self.path), record(self.path)):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 fs.rm_file(path)
         if os.path.isdir(self.path):  # object storage has no folders
@@ -72,8 +66,7 @@ def old(tasks: list[luigi.Task], days: float) -> list[Useless]:
     """
     now = datetime.now(UTC)
     kept = {getattr(target, "path", None) for task in tasks for target in outputs(task)}
-    patterns = dict(filter(None, map(_pattern, tasks)))  # each is listed once
-    found = [each for path, output in patterns.items() for each in _written(path, output)]
+    found = [each for entry in written(tasks) if _is_ours(entry.path) for each in _useless(entry)]
     newest = {each.made_by: each for each in sorted(found, key=lambda each: each.when)}
     kept |= {each.path for each in newest.values() if each.made_by}
     return [
@@ -84,57 +77,38 @@ def old(tasks: list[luigi.Task], days: float) -> list[Useless]:
     ]
 
 
-def _pattern(task: luigi.Task) -> tuple[str, TargetOutput] | None:
-    """Where a task writes, with a mark in place of the salt; None where that is not ours."""
-    output: Any = inspect.getattr_static(type(task), "output", None)
-    if not isinstance(output, TargetOutput) or "salt" not in output.fields or is_external(task):
-        return None
-    path = output.path(task, _SALT)
-    return (path, output) if _is_ours(path) and _SALT not in path.rpartition("/")[0] else None
-
-
-def _written(pattern: str, output: TargetOutput) -> Iterator[Useless]:
-    """All that was ever written at a pattern."""
-    folder, _, name = pattern.rpartition("/")
-    fs = filesystem(folder)
-    salted = re.escape(name).replace(re.escape(_SALT), "([0-9a-f]{12})")
-    ours = re.compile(salted + "(-[0-9a-f]{32})?")  # the latter while a file is written
-    flag = output.target_kwargs.get("flag", "_SUCCESS")
-    for info in fs.ls(folder, detail=True) if fs.exists(folder) else ():
-        path = f"{folder}/{info['name'].rstrip('/').rpartition('/')[2]}"
-        match = ours.fullmatch(path.rpartition("/")[2])
-        is_folder = info["type"] == "directory"
-        if not match or is_folder != output.is_dataset or not _is_ours(path):
-            continue
-        with contextlib.suppress(FileNotFoundError, DataError):  # gone meanwhile, or damaged
-            if is_folder:
-                yield from _in_folder(fs, path, flag, match[1])
-            elif match[2]:
-                yield Useless(path, "dead attempt", info["size"], written(info))
-            else:
-                yield Useless(path, "old output", info["size"], written(info), made_by=pattern)
-
-
-def _in_folder(fs: Any, path: str, flag: str, salt: str) -> Iterator[Useless]:
+def _useless(entry: Written) -> Iterator[Useless]:
+    """What stands at one place, as if nobody needed it; nothing where nobody can tell."""
+    path, flag, info = entry.path, entry.flag, entry.info
+    fs, manifest, is_missing = filesystem(path), None, False
     try:
-        manifest = read_manifest(fs, f"{path}/{flag}")
+        manifest = entry.manifest()
     except FileNotFoundError:
-        if len(fs.find(path)) == len(leftovers(fs, path, flag, None)):  # else others use it too
-            yield Useless(path, "dead attempt", *_measured(path), flag)
+        is_missing = True
+    except DataError:
         return
-    if manifest and salt in manifest["lineage"]:
-        made = manifest["lineage"][salt]
-        made_by = json.dumps([made["task"], made["params"]])
+    made = manifest["lineage"].get(entry.salt) if manifest else None
+    made_by = json.dumps([made["task"], made["params"]]) if made else ""
+    if entry.is_attempt:
+        yield Useless(path, "dead attempt", info["size"], modified(info))
+    elif not entry.output.is_dataset:
+        made_by = made_by or path.replace(entry.salt, "")
+        yield Useless(path, "old output", info["size"], modified(info), made_by=made_by)
+    elif manifest and made_by:
         when = datetime.fromisoformat(manifest["created"])
         yield Useless(path, "old output", manifest["bytes"], when, flag, made_by)
         for part, when in leftovers(fs, path, flag, manifest).items():
             yield Useless(part, "dead attempt", 0, when, flag)
+    elif is_missing:
+        with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+            if len(fs.find(path)) == len(leftovers(fs, path, flag, None)):  # else others use it
+                yield Useless(path, "dead attempt", *_measured(path), flag)
 
 
 def _measured(path: str) -> tuple[int, datetime]:
     """The bytes in a file or folder, and when it was last written to."""
     infos = list(filesystem(path).find(path, detail=True).values()) or [filesystem(path).info(path)]
-    return sum(info["size"] for info in infos), max(written(info) for info in infos)
+    return sum(info["size"] for info in infos), max(modified(info) for info in infos)
 
 
 def _is_ours(path: str) -> bool:

@@ -15,19 +15,17 @@ from .salts import salt
 from .targets import BaseDaskTarget
 
 
-def describe_all(
-    graph: Iterable[tuple[luigi.Task, dict[str, Any]]],
-) -> dict[luigi.Task, dict[str, Any]]:
-    """What is known of each task, requirements first; each output is asked for once."""
-    known: dict[luigi.Task, dict[str, Any]] = {}
+def completeness(graph: Iterable[tuple[luigi.Task, dict[str, Any]]]) -> dict[luigi.Task, bool]:
+    """Whether each task is complete, requirements first; each output is asked for once."""
+    known: dict[luigi.Task, bool] = {}
     for task, requires in graph:
-        above = [known[required]["complete"] for required in flat(requires)]
         wraps = type(task).complete is luigi.WrapperTask.complete
-        known[task] = describe(task, all(above) if wraps else None)
+        above = (known[required] for required in flat(requires))
+        known[task] = all(above) if wraps else bool(task.complete())
     return known
 
 
-def describe(task: luigi.Task, complete: bool | None = None) -> dict[str, Any]:
+def describe(task: luigi.Task, complete: bool) -> dict[str, Any]:
     """Family, parameters, salt, path, whether complete; rows, bytes and when, where known."""
     about: dict[str, Any] = {
         "task": task.get_task_family(),
@@ -35,7 +33,7 @@ def describe(task: luigi.Task, complete: bool | None = None) -> dict[str, Any]:
         "params": task.to_str_params(only_public=True),
         "salt": salt(task),
         "path": None,
-        "complete": task.complete() if complete is None else complete,
+        "complete": complete,
         "rows": None,
         "bytes": None,
         "created": None,

@@ -15,3 +15,7 @@ class VersionError(ComposeError):
 
 class RequirementError(ComposeError, TypeError):
     """A requirement that Luigi would confuse with something else."""
+
+
+class InterruptError(Exception):
+    """A run that was told to stop and did: the message says what is complete."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -63,11 +63,30 @@ def significant(cls: type[luigi.Task]) -> list[tuple[str, Any]]:
     return [(name, param) for name, param in cls.get_params() if param.significant]
 
 
+def names(tasks: Iterable[luigi.Task]) -> dict[luigi.Task, str]:
+    """Each task's family, with the parameters in which it differs from others of the family."""
+    families: dict[str, list[dict[str, str]]] = {}
+    params = {task: task.to_str_params(only_significant=True, only_public=True) for task in tasks}
+    for task, each in params.items():
+        families.setdefault(task.get_task_family(), []).append(each)
+    differ = {
+        family: {name for name in alike[0] if len({each.get(name) for each in alike}) > 1}
+        for family, alike in families.items()
+    }
+    return {
+        task: _written(task, {n: v for n, v in each.items() if n in differ[task.get_task_family()]})
+        for task, each in params.items()
+    }
+
+
 def label(task: luigi.Task) -> str:
     """The task as a person would write it, with its public parameters."""
-    params = task.to_str_params(only_significant=True, only_public=True)
+    return _written(task, task.to_str_params(only_significant=True, only_public=True))
+
+
+def _written(task: luigi.Task, params: dict[str, str]) -> str:
     shown = ", ".join(f"{name}={value}" for name, value in params.items())
-    return f"{task.get_task_family()}({shown})" if shown else task.get_task_family()
+    return f"{task.get_task_family()}({shown})" if shown else str(task.get_task_family())
 
 
 def _counting(task: luigi.Task) -> dict[str, Any]:

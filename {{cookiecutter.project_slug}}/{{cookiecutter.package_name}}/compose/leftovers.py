@@ -29,11 +29,11 @@ def leftovers(fs: Any, folder: str, flag: str, manifest: Manifest | None) -> dic
         name = info["name"].rpartition("/")[2]
         if (match := ours.fullmatch(name)) and name not in named:
             attempts[f"{folder}/{name}"] = attempt = match[2]
-            latest[attempt] = max(written(info), latest.get(attempt, written(info)))
+            latest[attempt] = max(modified(info), latest.get(attempt, modified(info)))
     return {path: latest[attempt] for path, attempt in attempts.items()}
 
 
-def written(info: dict[str, Any]) -> datetime:
+def modified(info: dict[str, Any]) -> datetime:
     """When a file was last written, as each file system says it."""
     names = ("LastModified", "last_modified", "mtime", "updated", "created")
     when = next(info[name] for name in names if info.get(name))

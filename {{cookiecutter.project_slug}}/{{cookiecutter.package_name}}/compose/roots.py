@@ -38,6 +38,11 @@ def is_url(path: str) -> bool:
     return "://" in path
 
 
+def near(path: str) -> str:
+    """A path below the working directory as one would type it."""
+    return path.removeprefix(f"{os.getcwd()}{os.sep}")
+
+
 def resolve(pattern: str, path: str) -> str:
     """A path under the root that its pattern asks for: no value in the path decides."""
     if is_url(pattern) or Path(pattern).is_absolute():

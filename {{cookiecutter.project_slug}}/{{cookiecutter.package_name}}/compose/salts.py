@@ -49,19 +49,24 @@ def lineage(task: luigi.Task) -> dict[str, Document]:
     return closure
 
 
+def documents() -> dict[str, Document]:
+    """`{salt: document}` of all that was digested in this process."""
+    return _documents
+
+
 def settled_lineage(task: luigi.Task) -> dict[str, Document]:
     """The lineage, once it is sure that the raw files are still those that were digested.
 
     Raises DataError naming the files that changed since.
     """
-    documents = lineage(task)
+    closure = lineage(task)
     for required in flat(task.requires()):
         if is_external(required):
-            before, now = documents[salt(required)]["files"], fingerprint(required)
+            before, now = closure[salt(required)]["files"], fingerprint(required)
             if changed := sorted({name for name, _ in before.items() ^ now.items()}):
                 meanwhile = f"{label(required)} changed while {label(task)} was computed"
                 raise DataError(f"{meanwhile}: {', '.join(changed)}; nothing committed; run again")
-    return documents
+    return closure
 
 
 def forget() -> None:

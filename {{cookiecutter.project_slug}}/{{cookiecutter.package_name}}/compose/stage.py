@@ -29,9 +29,12 @@ class Stage(luigi.Task):
         """Return the Dask frame to be written, with the columns and types of `schema`."""
         raise NotImplementedError(f"{type(self).__name__} has no transform(); write one")
 
+    def frames(self) -> dict[str, Any]:
+        """What `transform` is called with."""
+        return {name: _as_frames(task) for name, task in self.requires().items()}
+
     def run(self) -> None:
-        frames = {name: _as_frames(task) for name, task in self.requires().items()}
-        self.output().write_dask(self.transform(**frames))
+        self.output().write_dask(self.transform(**self.frames()))
 
 
 class ExternalData(luigi.ExternalTask):

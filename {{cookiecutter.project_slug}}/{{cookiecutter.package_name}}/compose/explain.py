@@ -1,0 +1,76 @@
+"""READ. What Dask will do for a stage, asked before it does it: no data is read."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from .errors import ComposeError
+from .graph import flat, label, names, outputs
+from .stage import Stage
+from .targets import BaseDaskTarget
+
+_WIDTH = 80  # columns of a terminal
+
+
+def explain(stage: Stage) -> Iterator[str]:
+    """What the stage writes, what it reads of each input, and Dask's own optimized expression.
+
+    Raises ComposeError where an input is not there yet.
+    """
+    inputs = names(flat(stage.requires()))
+    if absent := [label(task) for task in inputs if not task.complete()]:
+        needs = f"{label(stage)} needs {', '.join(absent)}, which is not there yet"
+        raise ComposeError(f"{needs}; run it first, then explain")
+    frame = stage.transform(**stage.frames())
+    optimized = frame.expr.simplify()  # one step further, and Dask would read data to sort it
+    readers = {
+        _whole(leaf): name
+        for task, name in inputs.items()
+        for target in outputs(task)
+        if isinstance(target, BaseDaskTarget)
+        for leaf in _leaves(target.read_dask().expr)
+    }
+    yield f"{label(stage)} writes {_partitions(frame)}"
+    for leaf in _leaves(optimized):
+        yield f"reads {readers.get(_whole(leaf), type(leaf).__name__)}: {_partitions(leaf)}"
+        yield from _wrapped("columns", ", ".join(leaf.columns))
+        for any_of in _operand(leaf, "filters") or ():
+            texts = [f"{name} {operator} {value!r}" for name, operator, value in any_of]
+            yield from _wrapped("filter", " and ".join(texts))
+    yield "expression, the last step first"
+    ahead, seen = [(optimized, 1)], set()
+    while ahead:
+        node, depth = ahead.pop()
+        above = node.dependencies()
+        text = node._tree_repr_lines(recursive=False)[0] if above else readers.get(_whole(node))
+        again = " (above)" if above and node._name in seen else ""
+        line, room = f"{'  ' * depth}{text or type(node).__name__}", _WIDTH - len(again)
+        yield f"{line if len(line) <= room else f'{line[: room - 1]}…'}{again}"
+        if not again:
+            seen.add(node._name)
+            ahead += [(each, depth + (len(above) > 1)) for each in reversed(above)]
+
+
+def _wrapped(head: str, text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=f"  {head:9}", subsequent_indent=" " * 11)
+
+
+def _leaves(expr: Any) -> list[Any]:
+    return [node for node in expr.walk() if not node.dependencies()]
+
+
+def _operand(node: Any, name: str) -> Any:
+    return node.operand(name) if name in node._parameters else None
+
+
+def _whole(leaf: Any) -> str:
+    """The name of a reader as it is before optimization chooses columns and rows."""
+    chosen = {"columns": None, "filters": None, "_series": False}
+    here = {name: value for name, value in chosen.items() if name in leaf._parameters}
+    return str(leaf.substitute_parameters(here)._name)
+
+
+def _partitions(frame: Any) -> str:
+    return f"{frame.npartitions} partition{'s' if frame.npartitions > 1 else ''}"
