@@ -85,6 +85,21 @@ def test_the_newest_file_of_each_parameter_is_kept(said, data_root) -> None:
     assert len([*data_root.glob("ScoreReport-*")]) == 4  # two reports and their records
 
 
+def test_a_record_without_its_file_does_not_pass_for_the_newest_output(said, data_root) -> None:
+    report = Path(tasks.ScoreReport().output().path)
+    kept = older(tasks.ScoreReport(), 40)
+    gone = older(tasks.ScoreReport(), 20, "123456789abc")
+    aged(Path(record(str(gone))), 20)
+    gone.unlink()
+    for path in (report, Path(record(str(report)))):
+        path.unlink()
+    assert [line.split()[-1] for line in said("--yes")[:-1]] == [str(gone)]
+    assert {path.name for path in data_root.glob("ScoreReport-*")} == {
+        kept.name,
+        Path(record(str(kept))).name,
+    }
+
+
 def test_what_is_younger_than_seven_days_is_kept(said) -> None:
     kept, gone = older(tasks.CleanFlights(), 6.9), older(tasks.CleanFlights(), 7.1, "b" * 12)
     assert [line.split()[-1] for line in said("--yes")[:-1]] == [str(gone)]

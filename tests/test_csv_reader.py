@@ -1,14 +1,22 @@
-"""Raw CSV files: typed by the schema, and named with line and column where they are wrong."""
+"""Raw CSV files: typed by the schema, cut and joined, named with line and column if wrong."""
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
 import logging
+import re
+import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import fsspec
 import pyarrow as pa
 import pytest
-from o_brien_s_flights_b.compose import CSVTarget, DataError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from o_brien_s_flights_b.compose import CSVTarget, DataError, ExternalData, TargetOutput
 
 SCHEMA = pa.schema(
     [
@@ -102,7 +110,8 @@ def test_every_file_that_is_empty_or_lacks_a_column_is_named_at_once(read, tmp_p
         ('"a\nb",1,,\nc,1,soon,\n', "column 'at', line 4: CSV conversion error to timestamp"),
         ("a,1,,\nb,1\n", "line 3: CSV parse error: Expected 4 columns, got 2: b,1"),
         ("a,99999999999,,\n", "column 'n', line 2: CSV conversion error to int32"),
-        ('a,1,,\n"b,1,,\n', "has an odd number of quotation marks; close the open one"),
+        ('a,1,,\n"b,1,,\n', "line 3: a quoted field has no end; close the quotation mark"),
+        ('a,1,,\n5" b,1,,\n"c,1,,\n', "line 4: a quoted field has no end; close the"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_file_column_and_line(read, body, said, tmp_path) -> None:
@@ -138,3 +147,185 @@ def test_quotation_marks_may_mean_nothing(read) -> None:
 
 def test_a_file_may_have_another_delimiter(read) -> None:
     assert read("name;n;at;x\na;1;;2.5\n", delimiter=";")[0]["x"] == 2.5
+
+
+class Texts:
+    """Reads texts in blocks of a few bytes, each column a string and nothing null."""
+
+    def __init__(self) -> None:
+        self.fs = fsspec.filesystem("memory")
+
+    def frame(self, files: dict[str, bytes], names: list[str], **options: Any) -> Any:
+        folder = f"memory://{uuid.uuid4().hex}"
+        for name, data in files.items():
+            self.fs.pipe_file(f"{folder}/{name}", data)
+        schema = pa.schema([(name, pa.string()) for name in names])
+        target = CSVTarget(folder, glob="*", flag=None, schema=schema, null_values=("null",))
+        return target.read_dask(**options)
+
+    def rows(self, files: dict[str, bytes], names: list[str], **options: Any) -> list[list[str]]:
+        frame = self.frame(files, names, **options).compute(scheduler="sync")
+        return frame.to_numpy().tolist()
+
+
+texts = Texts()
+PIECES = ["a", "bc", " ", "5", "é", "日本", "😀", "'", ";", "\t", '"', ",", "\n", "\r\n", '""', ""]
+fields = st.lists(st.sampled_from(PIECES), max_size=4).map("".join)
+tables = st.integers(2, 4).flatmap(
+    lambda width: st.lists(st.lists(fields, min_size=width, max_size=width), max_size=12)
+)
+block_sizes = st.integers(1, 60)
+often = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def written(rows: list[list[str]], line_end: str, quoting: int, bom: bool, ended: bool) -> bytes:
+    """The rows as Python's csv writes them, under a header c0,c1,..."""
+    file = io.StringIO(newline="")
+    header = [f"c{number}" for number in range(len(rows[0]) if rows else 2)]
+    csv.writer(file, lineterminator=line_end, quoting=quoting).writerows([header, *rows])
+    text = file.getvalue()
+    return (text if ended else text.removesuffix(line_end)).encode("utf-8-sig" if bom else "utf-8")
+
+
+files = st.builds(
+    written,
+    tables,
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    st.booleans(),
+    st.booleans(),
+)
+
+
+def by_python(data: bytes) -> tuple[list[str], list[list[str]]]:
+    header, *rows = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+    return header, [row for row in rows if row]
+
+
+@often
+@given(files, block_sizes)
+def test_any_file_cut_anywhere_is_read_as_by_python_or_refused(data, block_size) -> None:
+    names, expected = by_python(data)
+    assert texts.rows({"x.csv": data}, names, newlines_in_values=True) == expected
+    try:
+        assert texts.rows({"x.csv": data}, names, block_size=block_size) == expected
+    except DataError as error:
+        assert "x.csv, line " in str(error)
+        assert "declare csv_options = {'newlines_in_values': True}" in str(error)
+        assert any("\n" in field for row in expected for field in row)
+
+
+@often
+@given(st.lists(st.sampled_from([*'a",\n', "\r\n", "é"]), max_size=40).map("".join), block_sizes)
+def test_any_text_at_all_is_read_as_by_python_or_refused(body, block_size) -> None:
+    data = b"c0,c1\n" + body.encode()
+    names, expected = by_python(data)
+    try:
+        rows = texts.rows({"x.csv": data}, names, block_size=block_size)
+    except DataError:
+        return
+    assert rows == expected
+
+
+@often
+@given(st.lists(files, min_size=1, max_size=6), st.integers(1, 200_000))
+def test_any_files_together_are_read_in_their_order(data, block_size) -> None:
+    named = {f"{number}.csv": each for number, each in enumerate(data)}
+    read = [by_python(each) for each in data]
+    expected = [row[:2] for _, rows in read for row in rows]
+    try:
+        assert texts.rows(named, ["c0", "c1"], block_size=block_size) == expected
+    except DataError:
+        assert any("\n" in field for _, rows in read for row in rows for field in row)
+
+
+@often
+@given(tables.filter(len), st.sampled_from(["latin-1", "cp1252", "utf-8", "utf-16"]), block_sizes)
+def test_any_encoding_gives_the_same(rows, encoding, block_size) -> None:
+    plain = [[re.sub("[^a-zé]", "", field) for field in row] for row in rows]
+    data = written(plain, "\n", csv.QUOTE_ALL, False, True).replace(b"c0", "ñ0".encode())
+    names, expected = by_python(data)
+    encoded = data.decode().encode(encoding)
+    read = texts.rows({"x.csv": encoded}, names, encoding=encoding, block_size=block_size)
+    assert read == expected
+
+
+def test_a_cut_in_a_quoted_field_is_refused_whatever_number_of_quotes_is_before_it() -> None:
+    row = b'5" disk,"one\ntwo,three"\n'  # the first quote means nothing
+    data = b"a,b\n" + row
+    assert texts.rows({"x": data}, ["a", "b"]) == [['5" disk', "one\ntwo,three"]]
+    refused = r"x, line 2: a quoted field goes on where the file was cut; .*newlines_in_values"
+    with pytest.raises(DataError, match=refused):
+        texts.rows({"x": data}, ["a", "b"], block_size=15)
+
+
+def test_a_cut_in_a_quoted_field_is_named_before_what_it_leads_to() -> None:
+    data = b"a,b\n1,2\n3,4\n" + b'5,"\n' + b"x\n" * 40 + b'"\n'
+    frame = texts.frame({"x": data}, ["a", "b"], block_size=8)
+    assert frame.npartitions > 8
+    for number in range(4, frame.npartitions):
+        with pytest.raises(DataError, match="x, line 4: a quoted field goes on where the file was"):
+            frame.partitions[number].compute(scheduler="sync")
+
+
+def test_the_line_of_a_wrong_value_is_right_in_every_block(tmp_path) -> None:
+    lines = ["n,x", "", *[f"{number}," for number in range(50)]]
+    schema = pa.schema([("n", pa.int32())])
+    target = CSVTarget(str(tmp_path), flag=None, schema=schema)
+    for wrong in range(2, len(lines)):
+        text = [*lines]
+        text[wrong] = "no,"
+        (tmp_path / "x.csv").write_text("\r\n".join(text), newline="")
+        with pytest.raises(DataError, match=rf"x.csv, column 'n', line {wrong + 1}: CSV conv"):
+            target.read_dask(block_size=30).compute(scheduler="sync")
+
+
+def test_big_files_are_cut_and_small_ones_joined(tmp_path) -> None:
+    for number in range(20):
+        (tmp_path / f"{number:02}.csv").write_text("n\n" + f"{number}\n" * 100_000)
+    (tmp_path / "10.csv").write_text("n\n" + "10\n" * 3_000_000)
+    target = CSVTarget(str(tmp_path), flag=None, schema=pa.schema([("n", pa.int32())]))
+    assert target.read_dask().npartitions == 1
+    frame = target.read_dask(block_size=2_000_000)
+    lengths = [len(part.compute()) for part in frame.to_delayed()]
+    assert len(lengths) == 8
+    assert 250_000 < min(lengths[:-1]) <= max(lengths) < 1_500_000
+    assert sum(lengths) == 4_900_000
+    assert frame["n"].sum().compute() == sum(range(20)) * 100_000 + 10 * 2_900_000
+
+
+def test_compressed_files_are_read_where_the_glob_names_them(tmp_path) -> None:
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"a\n1\n") + gzip.compress(b"2\n"))
+    zstd = pa.compress(b"a\n" + b"3\n" * 100_000, codec="zstd", asbytes=True)
+    (tmp_path / "b.csv.zst").write_bytes(zstd)
+    (tmp_path / "c.csv").write_text("a\n4\n")
+    schema = pa.schema([("a", pa.int32())])
+    every = CSVTarget(str(tmp_path), glob="*.csv*", flag=None, schema=schema)
+    assert every.read_dask(block_size=10)["a"].sum().compute() == 300_007
+    assert CSVTarget(str(tmp_path), flag=None, schema=schema).read_dask()["a"].sum().compute() == 4
+    (tmp_path / "b.csv.zst").write_bytes(zstd[:-9])
+    with pytest.raises(
+        DataError, match=r"b\.csv\.zst cannot be decompressed: Truncated compressed"
+    ):
+        every.read_dask().compute()
+
+
+def test_how_files_are_written_is_declared_with_the_data(sample: Path) -> None:
+    class RawPlaces(ExternalData):
+        schema = pa.schema([("name", pa.string()), ("lat", pa.float64())])
+        csv_options: ClassVar = {"delimiter": ";", "encoding": "cp1252", "newlines_in_values": True}
+        output = TargetOutput("raw/places", target_class=CSVTarget, flag=None)
+
+    (sample / "places").mkdir()
+    text = 'lat;name\n1.5;"Sao\nTomé"\n'
+    (sample / "places" / "x.csv").write_bytes(text.encode("cp1252"))
+    read = RawPlaces().output().read_dask(block_size=1)
+    assert read.compute().to_numpy().tolist() == [["Sao\nTomé", 1.5]]
+    with pytest.raises(
+        DataError, match=r"x.csv, line 3: the text is not in ascii; declare another"
+    ):
+        RawPlaces().output().read_dask(encoding="ascii").compute()
+    with pytest.raises(TypeError, match="sep"):
+        RawPlaces().output().read_dask(sep=";")

@@ -14,9 +14,11 @@ from conftest import Project
 from o_brien_s_flights_b import cli, tasks
 from o_brien_s_flights_b.compose import (
     LocalTargetOutput,
+    ParquetTarget,
     RequirementList,
     Requires,
     Stage,
+    TargetOutput,
     draw,
     salts,
     tables,
@@ -53,20 +55,20 @@ graph TD
 """
 DOT = """\
 digraph {
-    RawFlights [label="RawFlights", shape=cylinder]
-    CleanFlights [label="CleanFlights", shape=box]
-    RawAirports [label="RawAirports", shape=cylinder]
-    AirportScores [label="AirportScores", shape=box]
-    RawFlights -> CleanFlights
-    CleanFlights -> AirportScores
-    RawAirports -> AirportScores
+    "RawFlights" [label="RawFlights", shape=cylinder]
+    "CleanFlights" [label="CleanFlights", shape=box]
+    "RawAirports" [label="RawAirports", shape=cylinder]
+    "AirportScores" [label="AirportScores", shape=box]
+    "RawFlights" -> "CleanFlights"
+    "CleanFlights" -> "AirportScores"
+    "RawAirports" -> "AirportScores"
 }
 """
 EXPLAINED = """\
 AirportScores(min_flights=10) writes 1 partition
 reads RawAirports: 1 partition
   columns  faa, name, lat, lon
-reads CleanFlights: 3 partitions
+reads CleanFlights: 1 partition
   columns  dest, arr_delay, late
 expression, the last step first
 """
@@ -118,8 +120,8 @@ def test_mermaid_and_dot_show_the_same(sample, capsys) -> None:
     assert said(capsys, "graph", "--format", "mermaid") == MERMAID
     assert said(capsys, "graph", "AirportScores", "--format", "dot", "--plain") == DOT
     with_states = said(capsys, "graph", "--format=dot")
-    assert 'CleanFlights [label="CleanFlights: to run", shape=box, color=orange]' in with_states
-    assert "CleanFlights -> Pipeline [style=dotted]" in with_states
+    assert '"CleanFlights" [label="CleanFlights: to run", shape=box, color=orange]' in with_states
+    assert '"CleanFlights" -> "Pipeline" [style=dotted]' in with_states
 
 
 def test_parameters_are_shown_where_they_tell_tasks_apart_and_mean_nothing_to_the_format() -> None:
@@ -180,6 +182,11 @@ def test_why_says_what_has_never_run_what_is_complete_and_what_is_missing(sample
     assert said(capsys, "why") == "5 are complete\n"
     assert said(capsys, "why", "CleanFlights") == "CleanFlights is complete\n"
     (sample / "airports" / "airports.csv").unlink()
+    assert (
+        said(capsys, "why", "AirportScores", status=3)
+        .splitlines()[0]
+        .startswith("RawAirports is missing: ")
+    )
     missing = said(capsys, "why", status=3).splitlines()
     assert missing[0] == (
         f"RawAirports is missing: no file fits {sample}/airports/*.csv; put the raw data there"
@@ -262,6 +269,17 @@ def test_why_names_an_output_that_is_gone(sample, data_root, capsys) -> None:
         f"ScoreReport runs because its output is gone: {report}",
         "3 are complete",
     ]
+
+
+def test_why_compares_with_an_output_that_is_replaced(sample, monkeypatch, capsys) -> None:
+    output = TargetOutput("fixed/flights", target_class=ParquetTarget)
+    monkeypatch.setattr(tasks.CleanFlights, "output", output)
+    assert said(capsys, "why", "CleanFlights") == "CleanFlights has never run\n"
+    assert cli.main(["run", "CleanFlights"]) == 0
+    min((sample / "flights").iterdir()).unlink()
+    assert said(capsys, "why", "CleanFlights") == (
+        "CleanFlights runs because RawFlights changed: 2013-01-01.csv (removed)\n"
+    )
 
 
 def test_why_says_when_nothing_tells_what_an_output_was_made_from(
@@ -391,7 +409,7 @@ def test_explain_lists_the_columns_and_filters_that_reach_each_reader(
 
         monkeypatch.setattr(tasks.AirportScores, "transform", filtered)
         assert said(capsys, "explain", "AirportScores").splitlines()[1:4] == [
-            "reads CleanFlights: 3 partitions",
+            "reads CleanFlights: 1 partition",
             "  columns  dest, arr_delay",
             "  filter   arr_delay > 60 and origin == 'JFK'",
         ]
@@ -409,6 +427,49 @@ def test_explain_names_every_column_of_many_within_80_columns(sample, capsys, mo
     assert max(map(len, text.splitlines())) <= 80
     for name in names:
         assert name in text
+
+
+def test_explain_reads_nothing_to_sort_and_takes_other_arguments_than_frames(
+    sample, capsys, monkeypatch
+) -> None:
+    seen = []
+
+    def spied(part):
+        seen.append(len(part))
+        return part
+
+    def transform(self: Stage, raw: object) -> object:
+        few = raw[raw["carrier"].isin(["AA"]) | (raw["arr_delay"] > 3)].repartition(npartitions=2)
+        return few.map_partitions(spied).sort_values("arr_delay")
+
+    monkeypatch.setattr(tasks.CleanFlights, "transform", transform)
+    text = said(capsys, "explain", "CleanFlights")
+    assert text.startswith("CleanFlights writes as many partitions as its sort finds\n")
+    assert max(seen, default=0) <= 2  # Dask's own rows, for its meta
+    monkeypatch.setattr(tasks.CleanFlights, "transform", lambda self, raw: raw.head())
+    assert cli.main(["explain", "CleanFlights"]) == 1
+    assert capsys.readouterr().err == "a Dask frame is needed, not pandas's\n"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"parts": [], "lineage": {"a": {}}}'])
+def test_why_says_of_a_manifest_that_tells_nothing_that_something_changed(
+    sample, data_root, capsys, text: str
+) -> None:
+    assert cli.main(["run", "CleanFlights"]) == 0
+    (flag,) = data_root.glob("CleanFlights-*/_SUCCESS")
+    flag.write_text(text)
+    flag.parent.rename(flag.parent.with_name("CleanFlights-0123456789ab"))
+    assert said(capsys, "why", "CleanFlights") == (
+        "CleanFlights runs because something changed, and its last output does not tell what\n"
+    )
+    assert said(capsys, "clean", "--older-than=0") == "0 to delete\n"
+
+
+def test_why_shows_no_digest_of_a_secret() -> None:
+    from o_brien_s_flights_b.compose.why import _params
+
+    documents = [{"params": {"password": digit * 64}} for digit in "ab"]
+    assert [*_params(*documents)] == ["password changed"]
 
 
 def test_explain_needs_inputs_and_a_stage(sample, capsys) -> None:

@@ -138,7 +138,8 @@ class Slow(Stage):
 
     def transform(self, numbers: Any) -> Any:
         begin(self)
-        return numbers.map_partitions(wait, meta=numbers._meta)
+        parts = numbers.repartition(npartitions=8)
+        return parts.map_partitions(wait, meta=numbers._meta)
 
 
 class Pipeline(luigi.WrapperTask):

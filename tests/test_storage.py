@@ -24,7 +24,7 @@ import s3fs
 from baking import clean_environ
 from conftest import PACKAGE, Project
 from o_brien_s_flights_b import cli, tasks
-from o_brien_s_flights_b.compose import DataError, ParquetTarget, fingerprints, salts
+from o_brien_s_flights_b.compose import CSVTarget, DataError, ParquetTarget, fingerprints, salts
 from servers import HOST, Proxy, proxy_to, s3_server
 
 pytestmark = pytest.mark.allow_hosts([HOST])
@@ -444,6 +444,23 @@ def test_a_folder_that_was_listed_before_hides_no_change_of_raw_data(
     assert [name for name in before if before[name] != after[name]] == ["2013-01-02.csv"]
 
 
+def test_a_file_on_s3_is_read_in_blocks_with_few_requests(proxy: Proxy, empty: Store) -> None:
+    text = "n,s\n" + "".join(f"{n},number {n}\n" for n in range(200_000))
+    empty.fs.pipe_file(f"{empty.raw}/rows/a.csv", text.encode())
+    empty.fs.pipe_file(f"{empty.raw}/rows/b.csv", b"s,n\nx,200000\n")
+    raw = CSVTarget(
+        f"s3://{empty.raw}/rows",
+        flag=None,
+        schema=pa.schema([("n", pa.int64())]),
+        storage_options={"endpoint_url": proxy.url},
+    )
+    frame = raw.read_dask(block_size=1_000_000)
+    assert frame.npartitions == 5
+    proxy.counts.clear()
+    assert frame["n"].compute().tolist() == [*range(200_001)]
+    assert proxy.counts.total() <= 5 * 4 + 2, proxy.counts
+
+
 def test_an_unsalted_dataset_on_s3_is_replaced_as_a_whole(
     empty: Store, frame: Callable[..., Any]
 ) -> None:
@@ -503,7 +520,7 @@ def test_a_damaged_part_on_s3_is_named_and_cured(
 ) -> None:
     assert cli.main([]) == 0
     (folder,) = store.complete()["CleanFlights"]
-    name = store.manifest(folder)["parts"][1]["name"]
+    name = store.manifest(folder)["parts"][0]["name"]
     part = f"{folder}/{name}"
     content = bytearray(store.fs.cat_file(part))
     if damage == "short":

@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
         ("day", pa.date32()),
     ]
 )
+DOCUMENT = {"task": "T", "version": "1", "params": {}, "requires": {}}
 ROWS: list[dict[str, Any]] = [
     {"name": "a", "n": 1, "share": 0.5, "late": True},
     {"name": None, "n": 2, "share": None, "late": None},
@@ -43,7 +44,7 @@ def target(tmp_path: Path) -> ParquetTarget:
         schema=SCHEMA,
         salt="abc",
         replace=False,
-        lineage=lambda: {"abc": {"task": "T"}},
+        lineage=lambda: {"abc": DOCUMENT},
     )
 
 
@@ -78,7 +79,7 @@ def test_the_manifest_tells_all_of_a_dataset(target, frame) -> None:
     assert [part["rows"] for part in manifest["parts"]] == [1, 2]
     assert manifest["rows"] == 3
     assert manifest["schema"]["n"] == "int64 not null"
-    assert manifest["lineage"] == {"abc": {"task": "T"}}
+    assert manifest["lineage"] == {"abc": DOCUMENT}
     assert set(manifest["versions"]) == {"python", "dask", "luigi", "pandas", "pyarrow"}
     for part in manifest["parts"]:
         data = (Path(target.path) / part["name"]).read_bytes()
@@ -219,6 +220,23 @@ def test_without_a_schema_dask_decides(tmp_path) -> None:
     assert plain.read_dask(columns=["s"]).compute().to_dict() == {"s": {5: "a", 6: "b"}}
     meta = pq.read_metadata(plain.files()[0])
     assert meta.row_group(0).column(0).compression == "GZIP"
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_without_a_schema_timestamps_are_written_in_microseconds(tmp_path, unit) -> None:
+    plain = ParquetTarget(str(tmp_path / "set"))
+    written = pd.DataFrame({"at": pd.to_datetime(["2013-01-01T10:00:00Z"]).as_unit(unit)})
+    plain.write_dask(dd.from_pandas(written, npartitions=1))
+    assert pq.read_schema(plain.files()[0]).field("at").type == pa.timestamp("us", "UTC")
+    assert plain.read_dask().compute()["at"].tolist() == written["at"].tolist()
+
+
+def test_parts_have_zstd_dictionaries_and_statistics(target, frame) -> None:
+    target.write_dask(frame(SCHEMA, ROWS))
+    column = pq.read_metadata(target.files()[0]).row_group(0).column(0)
+    assert column.compression == "ZSTD"
+    assert "RLE_DICTIONARY" in column.encodings
+    assert (column.statistics.min, column.statistics.max) == ("a", "ƒ")
 
 
 def test_csv_files_without_a_schema_are_read_as_dask_does(tmp_path) -> None:

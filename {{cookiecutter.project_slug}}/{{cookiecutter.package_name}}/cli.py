@@ -81,7 +81,8 @@ def run(
     tasks = [t for t in todo if not is_external(t)]
     status = MISSING if absent else DONE
     if tasks and not dry_run:
-        status = build([graph[-1][0], *tasks], workers, settings.load().luigi_scheduler_url)
+        with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
+            status = build([graph[-1][0], *tasks], workers, settings.load().luigi_scheduler_url)
     for each in absent:
         _warn(absence(each))
     if dry_run:
@@ -145,7 +146,7 @@ def graph(task: str, kind: str, plain: bool, **given: str | None) -> int:
 
     console = Console(highlight=False)
     for tree in draw.trees(whole, states):
-        console.print(tree, no_wrap=True, overflow="ellipsis")
+        console.print(tree, soft_wrap=not console.is_terminal, no_wrap=True, overflow="ellipsis")
     return DONE
 
 
@@ -156,9 +157,11 @@ def why(task: str, **given: str | None) -> int:
     from .compose.why import why
 
     root = make_task(task, given)
-    asked, others = [root], [root]
+    above, others = [each for each, _ in walk(root)], [root]
+    absent = [each for each in above if is_external(each) and not each.complete()]
+    asked = list(dict.fromkeys([*absent, root]))
     if isinstance(root, luigi.WrapperTask):
-        asked = [each for each, _ in walk(root) if not isinstance(each, luigi.WrapperTask)]
+        asked = [each for each in above if not isinstance(each, luigi.WrapperTask)]
     with contextlib.suppress(click.UsageError):  # where Pipeline itself needs a parameter
         others = [each for each, _ in walk(make_task("Pipeline", {}))]
     reasons = list(why(asked, others))
@@ -166,8 +169,8 @@ def why(task: str, **given: str | None) -> int:
         click.echo(printable(reason))
     if len(reasons) < len(asked):
         count = len(asked) - len(reasons)
-        click.echo(f"{task} is complete" if len(asked) == 1 else f"{count} are complete")
-    return MISSING if any(is_external(each) and not each.complete() for each in asked) else DONE
+        click.echo(f"{task if len(asked) == 1 else count} {'is' if count == 1 else 'are'} complete")
+    return MISSING if absent else DONE
 
 
 @cli.command(cls=TaskCommand)
@@ -179,6 +182,9 @@ def explain(task: str, **given: str | None) -> int:
     stage = make_task(task, given)
     if not isinstance(stage, Stage):
         raise click.UsageError(f"{task} is no stage, so Dask has no expression of it")
+    external = [each for each in flat(stage.requires()) if is_external(each)]
+    if absent := [absence(each) for each in external if not each.complete()]:
+        return _warn("\n".join(absent), MISSING)
     for line in explain(stage):
         click.echo(printable(line))
     return DONE

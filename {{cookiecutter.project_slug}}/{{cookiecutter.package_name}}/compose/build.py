@@ -47,7 +47,7 @@ def build(tasks: list[luigi.Task], workers: int, scheduler_url: str) -> int:
         no_install_shutdown_handler=not in_main_thread(),
     )
     where: Any = {"scheduler_url": scheduler_url} if scheduler_url else {"local_scheduler": True}
-    work = [task for task in tasks if not isinstance(task, luigi.WrapperTask)]
+    work = [task for task in dict.fromkeys(tasks) if not isinstance(task, luigi.WrapperTask)]
     drawn = 0 if hired.options["force_multiprocessing"] else len(work)
     with bars(drawn), signals(signal.SIGTERM, signal.default_int_handler):
         try:
@@ -119,7 +119,7 @@ def _public(said: object) -> str:
 
 def _announce_success(task: luigi.Task) -> None:
     if not isinstance(task, luigi.WrapperTask):
-        say(f"done    {label(task)}")
+        say(f"done    {label(task)}", done=True)
 
 
 def _announce_failure(task: luigi.Task, error: object) -> None:

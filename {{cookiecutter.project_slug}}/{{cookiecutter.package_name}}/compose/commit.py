@@ -26,6 +26,7 @@ from typing import Any
 from .errors import DataError
 
 Manifest = dict[str, Any]
+_DOCUMENT = {"task", "version", "params", "requires"}
 _LOCAL = {"file", "local"}
 _CREATE_ONLY = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory"}
 
@@ -44,8 +45,12 @@ def read_manifest(fs: Any, path: str) -> Manifest | None:
         return None
     try:
         manifest: Manifest = json.loads(text)
-        return manifest if {"parts", "lineage"} <= manifest.keys() else None
-    except ValueError as error:
+        if not {"parts", "lineage"} <= manifest.keys():
+            return None
+        if not all(each.keys() >= _DOCUMENT for each in manifest["lineage"].values()):
+            raise ValueError("its lineage lacks something")
+        return manifest
+    except (AttributeError, ValueError) as error:
         raise DataError(f"{path} is damaged: {error}; delete it and run again") from error
 
 

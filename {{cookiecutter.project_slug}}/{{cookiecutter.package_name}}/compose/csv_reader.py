@@ -2,133 +2,143 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import logging
-import re
+import codecs
+import uuid
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from . import frames
+from . import csv_blocks, csv_headers, frames
+from .csv_blocks import Block
 from .errors import DataError
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
     import pandas as pd
 
-logger = logging.getLogger(__name__)
-_HEADER_BYTES = 65536
-csv.field_size_limit(2**31 - 1)
+_OPEN = "a quoted field has no end; close the quotation mark"
+_CUT = (
+    "a quoted field goes on where the file was cut; close the quotation mark, or declare "
+    "csv_options = {'newlines_in_values': True}, so that it is read whole"
+)
 
 
-def read_csv(
-    fs: Any, files: list[str], schema: pa.Schema, null_values: tuple[str, ...], **options: Any
-) -> dd.DataFrame:
-    """One partition for each file, with the columns of `schema`; options as for ParseOptions.
+@dataclass(frozen=True)
+class CSVReader:
+    """How files are read; `options` are those of pyarrow.csv.ParseOptions."""
 
-    Raises DataError naming every file that is empty or lacks a column, before data is read.
-    """
-    import dask.dataframe as dd
+    fs: Any
+    schema: pa.Schema
+    null_values: tuple[str, ...] = ("",)
+    encoding: str = "utf-8"
+    block_size: int = csv_blocks.BLOCK_SIZE
+    options: dict[str, Any] = field(default_factory=dict)
 
-    _check_headers(fs, files, schema, options)
-    return dd.from_map(
-        _read_file,
-        files,
-        meta=frames.empty_frame(schema),
-        fs=fs,
-        schema=schema,
-        null_values=null_values,
-        options=options,
-    )
+    def frame(self, files: list[str]) -> dd.DataFrame:
+        """The columns of the schema, a partition for each `block_size` bytes.
 
+        Raises DataError naming every file that is empty or lacks a column, before data is read.
+        """
+        import dask.dataframe as dd
+        from pyarrow.csv import ParseOptions
 
-def _check_headers(fs: Any, files: list[str], schema: pa.Schema, options: dict[str, Any]) -> None:
-    faults, additional = [], set()
-    starts = fs.cat_ranges(files, [0] * len(files), [_HEADER_BYTES] * len(files))
-    for path, start in zip(files, starts, strict=True):
-        header = _header(start if b"\n" in start else fs.cat_file(path), options)
-        missing = [name for name in schema.names if name not in header]
-        twice = [name for name in schema.names if header.count(name) > 1]
-        additional |= set(header) - set(schema.names)
-        if not header:
-            faults.append(f"{path} is empty")
-        elif missing:
-            faults.append(f"{path} lacks the column {', '.join(map(repr, missing))}")
-        elif twice:
-            faults.append(f"{path} has more than one column {', '.join(map(repr, twice))}")
-    if faults:
-        raise DataError(f"{'; '.join(faults)}; mend or remove the file, or change the schema")
-    if additional:
-        logger.info("Columns that the schema does not name: %s", ", ".join(sorted(additional)))
+        ParseOptions(**self.options)  # raises TypeError for an unknown one
+        heads = csv_headers.check(self.fs, files, self.schema, self.encoding, self.options)
+        sizes = dict(zip(files, self.fs.sizes(files), strict=True))
+        is_whole = self.options.get("newlines_in_values", False)
+        blocks: list[Block] = []
+        for path, (fields, head) in zip(files, heads, strict=True):
+            block = Block(path, fields)
+            if is_whole or not csv_blocks.can_be_cut(path, head, self.encoding):
+                blocks.append(block)
+            else:
+                blocks += csv_blocks.cut(block, head, sizes[path], self.block_size)
+        groups = csv_blocks.joined(blocks, sizes, self.block_size)
+        return dd.from_map(_read, groups, meta=frames.empty_frame(self.schema), reader=self)
 
+    def table(self, block: Block, schema: pa.Schema) -> pa.Table:
+        """The rows of a block. Raises DataError naming file, line and column of what is wrong.
 
-def _rows(data: bytes, options: dict[str, Any]) -> Any:
-    text = io.StringIO(data.decode("utf-8-sig", errors="replace"), newline="")
-    dialect: dict[str, Any] = {"delimiter": options.get("delimiter", ",")}
-    dialect["quotechar"] = options.get("quote_char", '"') or None
-    dialect["quoting"] = csv.QUOTE_MINIMAL if dialect["quotechar"] else csv.QUOTE_NONE
-    return csv.reader(text, **dialect)
+        A block is right if it begins outside of quotes, and so it does if all before it end there.
+        Arrow's own parser tells where one ends: a row like no other is put behind the block, and
+        must be found as a row.
+        """
+        from pyarrow import csv
 
+        last = uuid.uuid4().hex + self.options.get("delimiter", ",") * block.fields  # one too many
+        on_invalid_row = self.options.get("invalid_row_handler") or (lambda row: "error")
+        odd = [""]
 
-def _header(data: bytes, options: dict[str, Any]) -> list[str]:
-    return next(filter(None, _rows(data, options)), [])
+        def keep(row: Any) -> str:
+            odd.append(row.text)
+            return "skip" if last in row.text else str(on_invalid_row(row))
 
-
-def _read_file(
-    path: str,
-    *,
-    fs: Any,
-    schema: pa.Schema,
-    null_values: tuple[str, ...],
-    options: dict[str, Any],
-    columns: list[str] | None = None,
-) -> pd.DataFrame:
-    from pyarrow import csv as arrow_csv
-
-    data = fs.cat_file(path)
-    wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
-    if data.count(b'"') % 2 and not {"quote_char", "escape_char"} & set(options):
-        raise DataError(f"{path} has an odd number of quotation marks; close the open one")
-    try:
-        table = arrow_csv.read_csv(
-            io.BytesIO(data),
-            read_options=arrow_csv.ReadOptions(use_threads=False, block_size=len(data) + 1),
-            parse_options=arrow_csv.ParseOptions(**{"newlines_in_values": True} | options),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=dict(zip(wanted.names, wanted.types, strict=True)),
-                include_columns=wanted.names,
-                null_values=list(null_values),
-                strings_can_be_null=True,
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        raise DataError(_explained(path, data, str(error), options)) from error
-    for field, column in zip(wanted, table.columns, strict=True):
-        if column.null_count and not field.nullable:
-            raise DataError(
-                f"{path}, column {field.name!r}: {column.null_count} nulls, and the schema allows "
-                f"none; mend the file or the schema"
+        rows = self._rows(block)
+        if not rows.endswith(b"\n"):
+            rows += b"\n"
+        pieces = (self._utf8(block.head), rows, f"{last}\n".encode())
+        options = self.options | {"newlines_in_values": True, "invalid_row_handler": keep}
+        try:
+            table = csv.read_csv(
+                csv_blocks.Pieces(*pieces),
+                csv.ReadOptions(use_threads=False, block_size=csv_blocks.MOST),
+                csv.ParseOptions(**options),
+                csv.ConvertOptions(
+                    column_types=schema,
+                    include_columns=schema.names,
+                    null_values=list(self.null_values),
+                    strings_can_be_null=True,
+                ),
             )
-    frame: pd.DataFrame = table.to_pandas(types_mapper=frames.dtype)
+        except pa.ArrowInvalid as error:
+            data = b"".join(pieces)
+            if last in str(error):
+                raise self._unclosed(block, data) from error
+            column, line, fault = csv_headers.explained(data, str(error), self.options)
+            fault += "; mend the file, its null_values or the schema"
+            raise self._wrong(block, line, fault, column) from error
+        if odd[-1] != last:
+            raise self._unclosed(block, b"".join(pieces))
+        for each, column in zip(schema, table.columns, strict=True):
+            if column.null_count and not each.nullable:
+                raise DataError(
+                    f"{block.path}, column {each.name!r}: {column.null_count} nulls, and the "
+                    "schema allows none; mend the file or the schema"
+                )
+        return table
+
+    def _utf8(self, text: bytes) -> bytes:
+        if codecs.lookup(self.encoding).name == "utf-8":
+            return text
+        return text.decode(self.encoding).encode()
+
+    def _rows(self, block: Block) -> bytes:
+        text = block.rows(self.fs)
+        try:
+            return self._utf8(text)
+        except UnicodeDecodeError as error:
+            before = (block.head + text[: error.start]).decode(self.encoding, "replace")
+            fault = f"the text is not in {self.encoding}; declare another in csv_options"
+            raise self._wrong(block, before.count("\n") + 1, fault) from error
+
+    def _unclosed(self, block: Block, data: bytes) -> DataError:
+        line = csv_headers.line_of(data, None, self.options)
+        return self._wrong(block, line, _OPEN if block.length is None else _CUT)
+
+    def _wrong(self, block: Block, line: int | None, fault: str, column: str = "") -> DataError:
+        """What to raise. A fault in an earlier block is raised instead: it may be the cause."""
+        for earlier in block.earlier():
+            self.table(earlier, self.schema)
+            line = line and line + earlier.rows(self.fs).count(b"\n")
+        return DataError(f"{block.path}{column}{f', line {line}' if line else ''}: {fault}")
+
+
+def _read(
+    blocks: list[Block], *, reader: CSVReader, columns: list[str] | None = None
+) -> pd.DataFrame:
+    names = reader.schema.names if columns is None else columns
+    schema = pa.schema([reader.schema.field(name) for name in names])
+    table = pa.concat_tables([reader.table(block, schema) for block in blocks])
+    frame: pd.DataFrame = table.combine_chunks().to_pandas(types_mapper=frames.dtype)
     return frame
-
-
-def _explained(path: str, data: bytes, message: str, options: dict[str, Any]) -> str:
-    """Arrow's message with the file's line and the column's name in place of their numbers."""
-    where, text = path, message
-    if column := re.search(r"In CSV column #(\d+): ", text):
-        text = text.replace(column[0], "")
-        where += f", column {_header(data, options)[int(column[1])]!r}"
-    if row := re.search(r"Row #(\d+): ", text):
-        text = text.replace(row[0], "")
-        where += f", line {_line(data, int(row[1]), options)}"
-    return f"{where}: {text}; mend the file, its null_values or the schema"
-
-
-def _line(data: bytes, row: int, options: dict[str, Any]) -> int:
-    """The line on which a row begins; quoted line ends and blank lines count as lines."""
-    begins, records = 1, _rows(data, options)
-    while row := row - bool(next(records)):
-        begins = records.line_num + 1
-    return int(begins)

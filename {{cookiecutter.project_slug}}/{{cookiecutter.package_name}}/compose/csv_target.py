@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .csv_reader import read_csv
+from .csv_reader import CSVReader
 from .targets import BaseDaskTarget
 
 
 class CSVTarget(BaseDaskTarget):
-    """A folder of CSV files; `null_values` are the texts that stand for null."""
+    """A folder of CSV files; `null_values` are the texts that stand for null.
 
-    declarations = ("schema", "null_values")
+    Files that end in .gz or .zst are compressed: say `glob="*.csv.gz"`, or `"*.csv*"` for both.
+    With a schema, `csv_options` and the options of `read_dask` are those of
+    pyarrow.csv.ParseOptions, `encoding` ("utf-8") and `block_size`, the bytes in a partition.
+    A file is cut into blocks unless it is compressed, or its encoding hides the line ends, or
+    `newlines_in_values` says that quoted fields hold some. Without a schema they are Dask's.
+    """
+
+    declarations = ("schema", "null_values", "csv_options")
     suffix = ".csv"
 
-    def __init__(self, *args: Any, null_values: Sequence[str] = ("",), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        null_values: Sequence[str] = ("",),
+        csv_options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.null_values = tuple(null_values)
+        self.csv_options = dict(csv_options or {})
 
     def _read(self, files: list[str], columns: Any, filters: Any, options: dict[str, Any]) -> Any:
         import dask.dataframe as dd
 
         if filters is not None:
             raise TypeError("CSV files take no filters; filter the frame")
+        options = self.csv_options | options
         if self.schema is not None:
-            frame = read_csv(self.fs, files, self.schema, self.null_values, **options)
+            own = {
+                name: options.pop(name) for name in ("encoding", "block_size") if name in options
+            }
+            reader = CSVReader(self.fs, self.schema, self.null_values, options=options, **own)
+            frame = reader.frame(files)
             return frame if columns is None else frame[columns]
         if columns is not None:
             options.setdefault("usecols", columns)

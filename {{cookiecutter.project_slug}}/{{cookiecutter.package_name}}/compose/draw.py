@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import luigi
 
 from .graph import flat, is_external, names
-from .tables import printable
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -41,7 +40,8 @@ def trees(graph: _Graph, states: _States) -> Iterator[Tree]:
             refers = " (above)" if task in drawn else " (below)" if is_below else ""
             state = states.get(task, "")
             style = _COLOURS.get(state, "").replace("orange", "yellow")
-            node = parent.add(Text.assemble(printable(texts[task]), refers, "  ", (state, style)))
+            mark = ("  ", (state, style)) if state else ()
+            node = parent.add(Text.assemble(texts[task], refers, *mark))
             if is_below:
                 roots.append(task)
             elif task not in drawn:
@@ -77,17 +77,17 @@ def dot(graph: _Graph, states: _States) -> Iterator[str]:
         quoted = text.replace("\\", "\\\\").replace('"', '\\"')
         shape = "cylinder" if is_external(task) else "box"
         colour = f", color={_COLOURS[states[task]]}" if states else ""
-        yield f'    {ids[task]} [label="{quoted}", shape={shape}{colour}]'
+        yield f'    "{ids[task]}" [label="{quoted}", shape={shape}{colour}]'
     for task, requires in graph:
         style = " [style=dotted]" if isinstance(task, luigi.WrapperTask) else ""
         for each in flat(requires):
-            yield f"    {ids[each]} -> {ids[task]}{style}"
+            yield f'    "{ids[each]}" -> "{ids[task]}"{style}'
     yield "}"
 
 
 def _texts(graph: _Graph, states: _States) -> Iterator[tuple[luigi.Task, str]]:
     for task, name in names(task for task, _ in graph).items():
-        yield task, printable(f"{name}: {states[task]}" if states else name)
+        yield task, f"{name}: {states[task]}" if states else name
 
 
 def _ids(graph: _Graph) -> dict[luigi.Task, str]:

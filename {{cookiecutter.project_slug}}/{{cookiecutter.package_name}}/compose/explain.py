@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+from . import frames
 from .errors import ComposeError
 from .graph import flat, label, names, outputs
 from .stage import Stage
@@ -24,6 +26,7 @@ def explain(stage: Stage) -> Iterator[str]:
         needs = f"{label(stage)} needs {', '.join(absent)}, which is not there yet"
         raise ComposeError(f"{needs}; run it first, then explain")
     frame = stage.transform(**stage.frames())
+    frames.check_dask(frame)
     optimized = frame.expr.simplify()  # one step further, and Dask would read data to sort it
     readers = {
         _whole(leaf): name
@@ -32,12 +35,12 @@ def explain(stage: Stage) -> Iterator[str]:
         if isinstance(target, BaseDaskTarget)
         for leaf in _leaves(target.read_dask().expr)
     }
-    yield f"{label(stage)} writes {_partitions(frame)}"
-    for leaf in _leaves(optimized):
+    yield f"{label(stage)} writes {_partitions(frame.expr)}"
+    for leaf in (each for each in _leaves(optimized) if "columns" in each._parameters):
         yield f"reads {readers.get(_whole(leaf), type(leaf).__name__)}: {_partitions(leaf)}"
         yield from _wrapped("columns", ", ".join(leaf.columns))
         for any_of in _operand(leaf, "filters") or ():
-            texts = [f"{name} {operator} {value!r}" for name, operator, value in any_of]
+            texts = sorted(f"{name} {operator} {value!r}" for name, operator, value in any_of)
             yield from _wrapped("filter", " and ".join(texts))
     yield "expression, the last step first"
     ahead, seen = [(optimized, 1)], set()
@@ -46,7 +49,8 @@ def explain(stage: Stage) -> Iterator[str]:
         above = node.dependencies()
         text = node._tree_repr_lines(recursive=False)[0] if above else readers.get(_whole(node))
         again = " (above)" if above and node._name in seen else ""
-        line, room = f"{'  ' * depth}{text or type(node).__name__}", _WIDTH - len(again)
+        text = re.sub(" at 0x[0-9a-f]+", "", text or type(node).__name__)
+        line, room = f"{'  ' * depth}{text}", _WIDTH - len(again)
         yield f"{line if len(line) <= room else f'{line[: room - 1]}…'}{again}"
         if not again:
             seen.add(node._name)
@@ -72,5 +76,8 @@ def _whole(leaf: Any) -> str:
     return str(leaf.substitute_parameters(here)._name)
 
 
-def _partitions(frame: Any) -> str:
-    return f"{frame.npartitions} partition{'s' if frame.npartitions > 1 else ''}"
+def _partitions(expr: Any) -> str:
+    sorts = [node for node in expr.walk() if type(node).__name__ in ("SetIndex", "SortValues")]
+    if len(sorts) > 1 or any(node.frame.npartitions > 1 for node in sorts):
+        return "as many partitions as its sort finds"  # asked, Dask would read the data
+    return f"{expr.npartitions} partition{'s' if expr.npartitions > 1 else ''}"

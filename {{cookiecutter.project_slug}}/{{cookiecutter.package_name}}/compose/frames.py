@@ -27,6 +27,12 @@ def empty_frame(schema: pa.Schema, columns: list[str] | None = None) -> pd.DataF
     return frame
 
 
+def check_dask(frame: Any) -> None:
+    """Raise DataError unless it is a Dask frame."""
+    if not hasattr(frame, "to_delayed"):
+        raise DataError(f"a Dask frame is needed, not {type(frame).__module__.split('.')[0]}'s")
+
+
 def check_meta(meta: pd.DataFrame, schema: pa.Schema) -> None:
     """Raise DataError, naming every column at fault, unless a frame of this meta fits."""
     found = pa.Schema.from_pandas(meta, preserve_index=False)

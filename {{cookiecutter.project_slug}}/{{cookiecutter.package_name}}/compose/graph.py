@@ -10,6 +10,7 @@ import luigi
 import luigi.task
 
 from .errors import ComposeError
+from .tables import printable
 
 
 def walk(
@@ -86,7 +87,7 @@ def label(task: luigi.Task) -> str:
 
 def _written(task: luigi.Task, params: dict[str, str]) -> str:
     shown = ", ".join(f"{name}={value}" for name, value in params.items())
-    return f"{task.get_task_family()}({shown})" if shown else str(task.get_task_family())
+    return printable(f"{task.get_task_family()}({shown})" if shown else task.get_task_family())
 
 
 def _counting(task: luigi.Task) -> dict[str, Any]:

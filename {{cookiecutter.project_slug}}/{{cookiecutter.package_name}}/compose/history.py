@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from .graph import is_external, outputs
 from .output import TargetOutput
 from .roots import filesystem
 from .salts import Document, lineage
+from .targets import BaseDaskTarget
 
 _SALT = "~salt~"
 _RECORD = ".lineage"
@@ -80,7 +81,7 @@ def written(tasks: Iterable[luigi.Task]) -> Iterator[Written]:
             seen.add(path)  # its record, which comes next, is no other
 
 
-def made(tasks: Iterable[luigi.Task]) -> tuple[list[Made], dict[str, Document]]:
+def made(tasks: list[luigi.Task]) -> tuple[list[Made], dict[str, Document]]:
     """The outputs of any salt, the newest last, and all that is known of what they were made from.
 
     A manifest tells of all that its dataset was made from, whose own need not be read then.
@@ -89,15 +90,28 @@ def made(tasks: Iterable[luigi.Task]) -> tuple[list[Made], dict[str, Document]]:
     entries.sort(key=lambda each: each.info.get("mtime", 0), reverse=True)
     documents: dict[str, Document] = {}
     created: dict[str, str] = {}
+    absent: set[str] = set()
     for some in (entries[:_FIRST], entries[_FIRST:]):
         with ThreadPoolExecutor() as pool:
-            for manifest in pool.map(_manifest, [e for e in some if e.salt not in documents]):
+            unread = [each for each in some if each.salt not in documents]
+            manifests = pool.map(_read, [each.manifest for each in unread])
+            for each, manifest in zip(unread, manifests, strict=True):
+                if manifest is None:
+                    absent.add(each.path)
+                    continue
                 documents |= manifest["lineage"]
                 for digest in manifest["lineage"]:
-                    created[digest] = max(created.get(digest, ""), manifest["created"])
-    known = [each for each in entries if each.salt in documents or not each.output.is_dataset]
-    outputs = [Made(created.get(e.salt, ""), e.task.get_task_family(), e.salt) for e in known]
-    return sorted(outputs), documents
+                    created[digest] = max(created.get(digest, ""), manifest.get("created", ""))
+    known = [each for each in entries if each.path not in absent or not each.output.is_dataset]
+    found = [Made(created.get(e.salt, ""), e.task.get_task_family(), e.salt) for e in known]
+    for task in tasks:
+        for target in outputs(task) if not is_external(task) and not _place(task) else ():
+            about = _read(target.manifest) if isinstance(target, BaseDaskTarget) else None
+            about = about or _UNKNOWN
+            for digest in [*about["lineage"]][:1]:  # its own, of a dataset that is replaced
+                documents |= about["lineage"]
+                found.append(Made(about.get("created", ""), task.get_task_family(), digest))
+    return sorted(found), documents
 
 
 def record(path: str) -> str:
@@ -111,8 +125,8 @@ def remember(task: luigi.Task) -> None:
     if place and not place[1].is_dataset:
         created = datetime.now(UTC).isoformat(timespec="microseconds")
         about = {"parts": [], "lineage": lineage(task), "created": created}
-        for target in outputs(task):
-            with FileTarget(record(target.path), format=UTF8).open("w") as file:
+        for path in filter(None, (getattr(target, "path", None) for target in outputs(task))):
+            with FileTarget(record(path), format=UTF8).open("w") as file:
                 json.dump(about, file, indent=1, ensure_ascii=False)
 
 
@@ -125,8 +139,11 @@ def _place(task: luigi.Task) -> tuple[str, TargetOutput] | None:
     return None if _SALT in path.rpartition("/")[0] else (path, output)
 
 
-def _manifest(each: Written) -> Manifest:
+def _read(manifest: Callable[[], Manifest | None]) -> Manifest | None:
+    """What a manifest tells, if only that it is there."""
     try:
-        return each.manifest() or _UNKNOWN
-    except (FileNotFoundError, DataError):
+        return manifest() or _UNKNOWN
+    except FileNotFoundError:
+        return None
+    except DataError:  # damaged
         return _UNKNOWN

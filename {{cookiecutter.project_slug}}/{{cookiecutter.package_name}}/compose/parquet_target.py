@@ -31,6 +31,8 @@ class ParquetTarget(BaseDaskTarget):
     ) -> None:
         """Write and commit the frame; options as for pyarrow.parquet.write_table.
 
+        Without a schema timestamps become microseconds, since Spark refuses nanoseconds.
+
         An attempt that fails removes its parts, but for what a thread is still writing, and for all
         if its commit may have reached storage: they wait for `clean`. Raises DataError before any
         data is read if the frame does not fit the schema.
@@ -38,8 +40,7 @@ class ParquetTarget(BaseDaskTarget):
         from dask.base import compute
         from dask.delayed import delayed
 
-        if not hasattr(frame, "to_delayed"):
-            raise DataError(f"a Dask frame is needed, not {type(frame).__module__.split('.')[0]}'s")
+        frames.check_dask(frame)
         if not self.flag:
             raise TypeError(f"{self.path} has no flag, so nothing could tell when it is complete")
         if self.schema is not None:
@@ -52,7 +53,8 @@ class ParquetTarget(BaseDaskTarget):
         end = f"{commit.new_attempt()}{self.suffix}"
         paths = [self.at(f"part-{number:05d}-{end}") for number in range(frame.npartitions)]
         schema = frames.schema_of(frame) if self.schema is None else self.schema
-        options = {"compression": compression} | options
+        unit = "us" if self.schema is None else None
+        options = {"compression": compression, "coerce_timestamps": unit} | options
         write = delayed(partial(_write_part, self.fs, schema, self.schema is not None, options))
         useless = paths  # until they are committed
         try:

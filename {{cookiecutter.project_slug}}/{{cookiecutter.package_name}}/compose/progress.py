@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,16 +22,24 @@ def bars(tasks: int) -> Iterator[None]:
         yield
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    name = TextColumn("{task.description}", markup=False)  # a parameter is no markup
+    columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    options: dict[str, Any] = {"transient": True, "redirect_stdout": sys.stdout.isatty()}
+    logs = [each for each in logging.root.handlers if isinstance(each, logging.StreamHandler)]
+    streams = [each.stream for each in logs]
+    with Progress(*columns, console=Console(stderr=True), **options) as progress:
         progress.add_task("tasks", total=tasks)
         _shown.append(progress)
+        for each in logs:
+            each.setStream(sys.stderr)  # which is above the bars now
         try:
             yield
         finally:
             _shown.clear()
+            for each, stream in zip(logs, streams, strict=True):
+                each.setStream(stream)
 
 
 @contextmanager
@@ -55,12 +64,12 @@ def inside(task: luigi.Task) -> Iterator[None]:
             yield
     finally:
         progress.remove_task(bar)
-        progress.advance(progress.task_ids[0])
 
 
-def say(line: str) -> None:
-    """A line on standard error, above the bars."""
+def say(line: str, done: bool = False) -> None:
+    """A line on standard error, above the bars; `done` when it tells of a task that is."""
     if _shown:
+        _shown[0].advance(_shown[0].task_ids[0], int(done))
         _shown[0].console.print(line, markup=False, highlight=False, soft_wrap=True)
     else:
         print(line, file=sys.stderr)

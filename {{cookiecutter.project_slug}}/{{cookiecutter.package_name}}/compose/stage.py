@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import luigi
@@ -40,11 +40,13 @@ class Stage(luigi.Task):
 class ExternalData(luigi.ExternalTask):
     """A folder of files that others deliver, with the schema that their columns must fit.
 
-    `null_values` are the texts that stand for null.
+    `null_values` are the texts that stand for null. `csv_options` say what is special in the files:
+    `csv_options: ClassVar = {"delimiter": ";", "encoding": "cp1252", "newlines_in_values": True}`.
     """
 
     schema: ClassVar[pa.Schema]
     null_values: ClassVar[Sequence[str]] = ("",)
+    csv_options: ClassVar[Mapping[str, Any]] = {}
 
 
 def _as_frames(required: Any) -> Any:

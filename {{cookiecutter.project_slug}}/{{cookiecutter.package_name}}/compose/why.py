@@ -7,6 +7,7 @@ answer, on any machine.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,7 +63,8 @@ def _find(
         for each in above:
             family = new[each[1]]["task"]
             for text, families in known[each].items():
-                path = families if family in text else [*families, family]
+                is_named = re.search(rf"\b{re.escape(family)}\b", text)
+                path = families if is_named else [*families, family]
                 causes[text] = min(path, causes.get(text, path), key=len)
         known[pair] = causes | {text: [] for text in texts}
         ahead.pop()
@@ -115,7 +117,8 @@ def _params(then: Document, today: Document) -> Iterator[str]:
         if name not in was or name not in now:
             yield f"the parameter {name} is {'gone' if name in was else 'new'}"
         elif was[name] != now[name]:
-            yield f"{name} is {now[name]} (was {was[name]})"
+            is_hidden = all(re.fullmatch("[0-9a-f]{64}", each[name]) for each in (was, now))
+            yield f"{name} changed" if is_hidden else f"{name} is {now[name]} (was {was[name]})"
 
 
 def _by_task(documents: dict[str, Document], salts: str | list[str]) -> dict[str, str]:

@@ -1,0 +1,112 @@
+"""READ. CSV files as blocks of bytes: big files are cut at line ends, small ones are joined."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from fsspec.utils import read_block
+
+from .errors import DataError
+
+BLOCK_SIZE = 32 * 2**20  # bytes of text in a partition, the same on every machine
+MOST = 2**30  # bytes that Arrow takes at once
+_LEAST = 2**16  # what a small file counts for, since each takes a request
+_CODECS = {".gz": "gzip", ".zst": "zstd"}
+_EXPANDED = 8  # times its size is what a compressed file counts for
+_SINGLE_BYTE = ("ascii", "cp125", "iso8859", "koi8", "utf-8")  # here b"\n" is always a line end
+
+
+class Block(NamedTuple):
+    """A file, or what follows the first line end from `offset` on, to the one `length` later.
+
+    Each row has so many `fields`. `head` is the start of the file up to the first row, unless the
+    block itself holds it.
+    """
+
+    path: str
+    fields: int
+    head: bytes = b""
+    offset: int = 0
+    length: int | None = None
+
+    def rows(self, fs: Any) -> bytes:
+        """The text but for the head. Raises DataError where it cannot be decompressed."""
+        if self.length is None:
+            return decompressed(self.path, fs.cat_file(self.path))
+        with fs.open(self.path, "rb", cache_type="none") as file:
+            return bytes(read_block(file, self.offset, self.length, b"\n"))
+
+    def earlier(self) -> Iterator[Block]:
+        """The blocks of the same file before this one."""
+        if self.length is not None:
+            for offset in range(len(self.head) - 1, self.offset, self.length):
+                yield self._replace(offset=offset)
+
+
+def can_be_cut(path: str, head: bytes, encoding: str) -> bool:
+    """Whether a file may be cut: its line ends are found without reading what is before them."""
+    plain = PurePosixPath(path).suffix not in _CODECS
+    return plain and codecs.lookup(encoding).name.startswith(_SINGLE_BYTE) and head[-1:] == b"\n"
+
+
+def cut(whole: Block, head: bytes, size: int, block_size: int) -> list[Block]:
+    """A file in blocks of the same size; the file itself if it is not larger than one."""
+    if size <= block_size:
+        return [whole]
+    rest = size - len(head) + 1  # from the line end on that the first block follows
+    step = -(-rest // -(-rest // block_size))
+    return [
+        whole._replace(head=head, offset=offset, length=step)
+        for offset in range(size - rest, size, step)
+    ]
+
+
+def joined(blocks: Iterable[Block], sizes: dict[str, int], block_size: int) -> list[list[Block]]:
+    """Successive blocks together, in groups between half of `block_size` and one and a half.
+
+    Only the last may be smaller, and only a file that is not cut may be larger.
+    """
+    groups: list[list[Block]] = []
+    total = 0
+    for block in blocks:
+        times = _EXPANDED if PurePosixPath(block.path).suffix in _CODECS else 1
+        weight = max(block.length or times * sizes[block.path], _LEAST)
+        if not groups or total + weight / 2 > block_size:
+            groups.append([])
+            total = 0
+        groups[-1].append(block)
+        total += weight
+    return groups
+
+
+def decompressed(path: str, data: bytes, length: int | None = None) -> bytes:
+    """The text of a file, or so many bytes of it; the file's name tells how it is compressed."""
+    if not (codec := _CODECS.get(PurePosixPath(path).suffix)):
+        return data
+    try:
+        text: bytes = pa.CompressedInputStream(pa.BufferReader(data), codec).read(length)
+    except OSError as error:
+        raise DataError(f"{path} cannot be decompressed: {error}; deliver it again") from error
+    return text
+
+
+class Pieces(io.RawIOBase):
+    """Bytes that Arrow reads one after the other without a copy."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._views = (
+            memoryview(piece)[start : start + MOST]
+            for piece in pieces
+            for start in range(0, len(piece), MOST)
+        )
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> Any:
+        return next(self._views, b"")
