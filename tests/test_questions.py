@@ -50,7 +50,7 @@ graph TD
     AirportScores --> ScoreReport
     RawFlights & RawAirports & CleanFlights & AirportScores & ScoreReport -.-> Pipeline
     classDef complete stroke:green,stroke-width:2px
-    classDef torun stroke:orange,stroke-width:2px
+    classDef torun stroke:magenta,stroke-width:2px
     classDef missing stroke:red,stroke-width:2px
 """
 DOT = """\
@@ -120,7 +120,7 @@ def test_mermaid_and_dot_show_the_same(sample, capsys) -> None:
     assert said(capsys, "graph", "--format", "mermaid") == MERMAID
     assert said(capsys, "graph", "AirportScores", "--format", "dot", "--plain") == DOT
     with_states = said(capsys, "graph", "--format=dot")
-    assert '"CleanFlights" [label="CleanFlights: to run", shape=box, color=orange]' in with_states
+    assert '"CleanFlights" [label="CleanFlights: to run", shape=box, color=magenta]' in with_states
     assert '"CleanFlights" -> "Pipeline" [style=dotted]' in with_states
 
 

@@ -272,15 +272,16 @@ def _force(graph: list[tuple[luigi.Task, Any]], names: Sequence[str]) -> None:
 
 def _summary(work: list[luigi.Task], todo: list[luigi.Task]) -> str:
     """What became of the work, of which some was to do, and how many rows that wrote."""
-    complete = dict.fromkeys(work, True) | {task: task.complete() for task in todo}
-    ran = [t for t in todo if complete[t]]
-    left = [t for t in todo if not complete[t] and not is_external(t)]
-    failed = [t for t in left if all(map(complete.get, flat(t.requires())))]
+    ran = [t for t in todo if t.complete()]
+    left = [t for t in todo if t not in ran and not is_external(t)]
+    failed = [t for t in left if all(each.complete() for each in flat(t.requires()))]
     rows = sum(describe(task, True)["rows"] or 0 for task in ran)
-    counts = {"ran": len(ran), "were complete": len(work) - len(todo), "failed": len(failed)}
-    counts["did not run"] = len(todo) - len(ran) - len(failed)
-    shown = [f"{count} {what}" for what, count in counts.items() if count or what[0] in "rw"]
-    return f"{', '.join(shown)}; {rows:,} rows" if rows else ", ".join(shown)
+    text = f"{len(ran)} ran, {len(work) - len(todo)} were complete"
+    if failed:
+        text += f", {len(failed)} failed"
+    if others := len(todo) - len(ran) - len(failed):
+        text += f", {others} did not run"
+    return f"{text}; {rows:,} rows" if rows else text
 
 
 def _state(task: luigi.Task, complete: bool) -> str:

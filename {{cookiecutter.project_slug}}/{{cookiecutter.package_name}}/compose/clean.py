@@ -89,8 +89,7 @@ def _useless(entry: Written) -> Iterator[Useless]:
         return
     made = manifest["lineage"].get(entry.salt) if manifest else None
     made_by = json.dumps([made["task"], made["params"]]) if made else ""
-    is_alone = str(info["name"]).endswith(record(""))  # the record of a file that is gone
-    if entry.is_attempt or is_alone:
+    if entry.is_attempt or entry.is_alone:
         yield Useless(path, "dead attempt", info["size"], modified(info))
     elif not entry.output.is_dataset:
         made_by = made_by or path.replace(entry.salt, "")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _Graph = list[tuple[luigi.Task, dict[str, Any]]]
 _States = dict[luigi.Task, str]
-_COLOURS = {"complete": "green", "to run": "orange", "missing": "red"}
+_COLOURS = {"complete": "green", "to run": "magenta", "missing": "red"}
 _DEEP = 8  # levels of a tree; the rest goes on below
 
 
@@ -39,8 +39,7 @@ def trees(graph: _Graph, states: _States) -> Iterator[Tree]:
             is_below = above and depth == _DEEP and task not in drawn
             refers = " (above)" if task in drawn else " (below)" if is_below else ""
             state = states.get(task, "")
-            style = _COLOURS.get(state, "").replace("orange", "yellow")
-            mark = ("  ", (state, style)) if state else ()
+            mark = ("  ", (state, _COLOURS[state])) if state else ()
             node = parent.add(Text.assemble(texts[task], refers, *mark))
             if is_below:
                 roots.append(task)

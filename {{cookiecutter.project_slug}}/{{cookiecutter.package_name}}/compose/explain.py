@@ -39,7 +39,7 @@ def explain(stage: Stage) -> Iterator[str]:
     for leaf in (each for each in _leaves(optimized) if "columns" in each._parameters):
         yield f"reads {readers.get(_whole(leaf), type(leaf).__name__)}: {_partitions(leaf)}"
         yield from _wrapped("columns", ", ".join(leaf.columns))
-        for any_of in _operand(leaf, "filters") or ():
+        for any_of in ("filters" in leaf._parameters and leaf.operand("filters")) or ():
             texts = sorted(f"{name} {operator} {value!r}" for name, operator, value in any_of)
             yield from _wrapped("filter", " and ".join(texts))
     yield "expression, the last step first"
@@ -63,10 +63,6 @@ def _wrapped(head: str, text: str) -> list[str]:
 
 def _leaves(expr: Any) -> list[Any]:
     return [node for node in expr.walk() if not node.dependencies()]
-
-
-def _operand(node: Any, name: str) -> Any:
-    return node.operand(name) if name in node._parameters else None
 
 
 def _whole(leaf: Any) -> str:

@@ -43,6 +43,11 @@ class Written(NamedTuple):
     def flag(self) -> str:
         return str(self.output.target_kwargs.get("flag", "_SUCCESS"))
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is the record of a file that is gone."""
+        return str(self.info["name"]).endswith(_RECORD)
+
     def manifest(self) -> Manifest | None:
         """What it was made from. Raises FileNotFoundError, or DataError where it is damaged."""
         path = f"{self.path}/{self.flag}" if self.output.is_dataset else record(self.path)
@@ -104,13 +109,12 @@ def made(tasks: list[luigi.Task]) -> tuple[list[Made], dict[str, Document]]:
                     created[digest] = max(created.get(digest, ""), manifest.get("created", ""))
     known = [each for each in entries if each.path not in absent or not each.output.is_dataset]
     found = [Made(created.get(e.salt, ""), e.task.get_task_family(), e.salt) for e in known]
-    for task in tasks:
-        for target in outputs(task) if not is_external(task) and not _place(task) else ():
-            about = _read(target.manifest) if isinstance(target, BaseDaskTarget) else None
-            about = about or _UNKNOWN
-            for digest in [*about["lineage"]][:1]:  # its own, of a dataset that is replaced
-                documents |= about["lineage"]
-                found.append(Made(about.get("created", ""), task.get_task_family(), digest))
+    own = [task for task in tasks if not is_external(task) and not _place(task)]
+    for family, target in ((t.get_task_family(), each) for t in own for each in outputs(t)):
+        about = _read(target.manifest) if isinstance(target, BaseDaskTarget) else None
+        if about and about["lineage"]:
+            documents |= about["lineage"]
+            found.append(Made(about.get("created", ""), family, next(iter(about["lineage"]))))
     return sorted(found), documents
 
 
