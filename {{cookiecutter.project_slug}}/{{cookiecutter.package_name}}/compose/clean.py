@@ -15,7 +15,7 @@ import luigi
 
 from .errors import ComposeError, DataError
 from .graph import is_external, outputs
-from .history import Written, record, written
+from .history import RECORD, Written, record, written
 from .leftovers import leftovers, modified
 from .roots import filesystem, roots
 
@@ -89,7 +89,7 @@ def _useless(entry: Written) -> Iterator[Useless]:
         return
     made = manifest["lineage"].get(entry.salt) if manifest else None
     made_by = json.dumps([made["task"], made["params"]]) if made else ""
-    if entry.is_attempt or entry.is_alone:
+    if entry.is_attempt or str(info["name"]).endswith(RECORD):  # of a file that is gone
         yield Useless(path, "dead attempt", info["size"], modified(info))
     elif not entry.output.is_dataset:
         made_by = made_by or path.replace(entry.salt, "")

@@ -23,7 +23,7 @@ from .salts import Document, lineage
 from .targets import BaseDaskTarget
 
 _SALT = "~salt~"
-_RECORD = ".lineage"
+RECORD = ".lineage"
 _FIRST = 16  # manifests that are read before the others, which may be known then
 _UNKNOWN: Manifest = {"lineage": {}, "created": ""}
 _ATTEMPT = re.compile(r"-[0-9a-f]{32}$")  # while a file is written
@@ -42,11 +42,6 @@ class Written(NamedTuple):
     @property
     def flag(self) -> str:
         return str(self.output.target_kwargs.get("flag", "_SUCCESS"))
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether it is the record of a file that is gone."""
-        return str(self.info["name"]).endswith(_RECORD)
 
     def manifest(self) -> Manifest | None:
         """What it was made from. Raises FileNotFoundError, or DataError where it is damaged."""
@@ -76,7 +71,7 @@ def written(tasks: Iterable[luigi.Task]) -> Iterator[Written]:
         for info in sorted(infos, key=lambda info: str(info["name"])):
             is_folder = info["type"] == "directory"
             name = info["name"].rstrip("/").rpartition("/")[2]
-            whole = name if is_folder else _ATTEMPT.sub("", name).removesuffix(_RECORD)
+            whole = name if is_folder else _ATTEMPT.sub("", name).removesuffix(RECORD)
             is_attempt = not is_folder and bool(_ATTEMPT.search(name))
             path = f"{folder}/{name if is_attempt else whole}"
             for salt in re.findall("(?=([0-9a-f]{12}))", whole) if path not in seen else ():
@@ -120,7 +115,7 @@ def made(tasks: list[luigi.Task]) -> tuple[list[Made], dict[str, Document]]:
 
 def record(path: str) -> str:
     """The path of the record beside a salted file, which says what it was made from."""
-    return f"{path}{_RECORD}"
+    return f"{path}{RECORD}"
 
 
 def remember(task: luigi.Task) -> None:
