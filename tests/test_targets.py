@@ -16,7 +16,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from o_brien_s_flights_b.compose import CSVTarget, DataError, ParquetTarget, commit, frames
+from o_brien_s_flights_b.compose import (
+    CSVTarget,
+    DataError,
+    ParquetTarget,
+    commit,
+    frames,
+    parquet_writer,
+)
 
 SCHEMA = pa.schema(
     [
@@ -103,16 +110,28 @@ def test_the_second_writer_uses_what_stands_and_leaves_nothing(target, frame) ->
 
 def test_a_writer_that_was_overtaken_deletes_its_own_parts(target, frame, monkeypatch) -> None:
     first = ParquetTarget(target.path, schema=SCHEMA, replace=False)
-    describe = target._describe
+    lineage = target.lineage
 
-    def overtaken(*args: Any) -> Any:
+    def overtaken() -> Any:
         first.write_dask(frame(SCHEMA, ROWS[:1]))
-        return describe(*args)
+        return lineage()
 
-    monkeypatch.setattr(target, "_describe", overtaken)
+    monkeypatch.setattr(target, "lineage", overtaken)
     target.write_dask(frame(SCHEMA, ROWS))
     assert len(rows(target)) == 1
     assert len(names(target)) == 2
+
+
+def test_a_partition_that_is_computed_twice_counts_once(target, frame, monkeypatch) -> None:
+    class Twice(parquet_writer.PartWriter):
+        def __call__(self, part: pd.DataFrame, number: int) -> dict[str, Any]:
+            super().__call__(part, number)
+            return super().__call__(part, number)
+
+    monkeypatch.setattr(parquet_writer, "PartWriter", Twice)
+    target.write_dask(frame(SCHEMA, ROWS, 2))
+    assert len(rows(target)) == len(ROWS)
+    assert len(names(target)) == 3  # with the manifest: what was written in vain is gone
 
 
 def test_a_write_that_fails_leaves_nothing(target, frame) -> None:

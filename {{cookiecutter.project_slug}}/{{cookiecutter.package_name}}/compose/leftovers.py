@@ -10,19 +10,23 @@ from typing import Any
 from .commit import Manifest, discard
 
 
-def sweep(fs: Any, folder: str, flag: str, manifest: Manifest) -> None:
-    """Remove the parts of attempts that died more than a day ago, if storage lets us list them."""
+def sweep(fs: Any, folder: str, flag: str, manifest: Manifest | None, attempt: str) -> None:
+    """Remove what this attempt wrote in vain; once it is committed, what others left a day ago.
+
+    What storage does not let us list or remove waits for `clean`.
+    """
     yesterday = datetime.now(UTC) - timedelta(days=1)
-    with contextlib.suppress(Exception):  # the dataset is committed all the same
-        left = leftovers(fs, folder, flag, manifest)
-        discard(fs, [path for path, when in left.items() if when < yesterday])
+    with contextlib.suppress(Exception):
+        for path, when in leftovers(fs, folder, flag, manifest).items():
+            if f"-{attempt}" in path or (manifest and when < yesterday):
+                discard(fs, [path])
 
 
 def leftovers(fs: Any, folder: str, flag: str, manifest: Manifest | None) -> dict[str, datetime]:
     """The paths of the parts that no manifest names, and when their attempt wrote its last one."""
     named = {part["name"] for part in (manifest or {}).get("parts", [])}
     begin = rf"(part-\d+-|{re.escape(flag)}\.)"
-    ours = re.compile(begin + r"([0-9a-f]{12})(\.\w+)?")
+    ours = re.compile(begin + r"([0-9a-f]{12})([0-9a-f]{8})?(\.\w+)?")
     attempts: dict[str, str] = {}
     latest: dict[str, datetime] = {}
     for info in fs.ls(folder, detail=True):
