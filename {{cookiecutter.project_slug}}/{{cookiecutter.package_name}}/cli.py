@@ -275,12 +275,16 @@ def _summary(work: list[luigi.Task], todo: list[luigi.Task]) -> str:
     ran = [t for t in todo if t.complete()]
     left = [t for t in todo if t not in ran and not is_external(t)]
     failed = [t for t in left if all(each.complete() for each in flat(t.requires()))]
-    rows = sum(describe(task, True)["rows"] or 0 for task in ran)
+    about = {task: describe(task, True) for task in ran}
+    rows = sum(each["rows"] or 0 for each in about.values())
     text = f"{len(ran)} ran, {len(work) - len(todo)} were complete"
     if failed:
         text += f", {len(failed)} failed"
     if others := len(todo) - len(ran) - len(failed):
         text += f", {others} did not run"
+    for task, each in about.items():
+        if each.get("reused"):
+            text += f"; {label(task)} reused {each['reused']} of {each['parts']} parts"
     return f"{text}; {rows:,} rows" if rows else text
 
 
@@ -313,7 +317,8 @@ def _shown(result: dict[str, Any]) -> str:
 
 
 def _json(tasks: list[dict[str, Any]]) -> str:
-    shown = [{name: about[name] for name in about if name != "created"} for about in tasks]
+    inner = {"created", "parts", "reused"}
+    shown = [{name: about[name] for name in about if name not in inner} for about in tasks]
     return json.dumps(_finite(shown), indent=1, allow_nan=False, default=str)
 
 

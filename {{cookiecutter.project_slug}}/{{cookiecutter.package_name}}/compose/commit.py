@@ -62,13 +62,18 @@ def check_storage(fs: Any, path: str) -> bool:
             f"{path} is on a file system ({'/'.join(sorted(kinds))}) that cannot create a file "
             f"only if it is absent; for DATA_ROOT, give a folder or S3, Google's or Azure's storage"
         )
-    return bool(kinds & _LOCAL)
+    return is_local(fs)
+
+
+def is_local(fs: Any) -> bool:
+    """Whether it is this machine's own file system, with hard links."""
+    return bool(_kinds(fs) & _LOCAL)
 
 
 def commit(fs: Any, path: str, manifest: Manifest, replace: bool) -> bool:
     """Put the manifest at `path`; False where another writer was first. All or nothing."""
     text = json.dumps(manifest, indent=1, ensure_ascii=False).encode()
-    if not _kinds(fs) & _LOCAL:
+    if not is_local(fs):
         try:
             fs.pipe_file(path, text, mode="overwrite" if replace else "create")
             return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
@@ -69,14 +70,19 @@ def cut(whole: Block, head: bytes, size: int, block_size: int) -> list[Block]:
 def joined(blocks: Iterable[Block], sizes: dict[str, int], block_size: int) -> list[list[Block]]:
     """Successive blocks together, in groups between half of `block_size` and one and a half.
 
-    Only the last may be smaller, and only a file that is not cut may be larger.
+    Only the last may be smaller, and only a file that is not cut may be larger. Whether a group of
+    that size ends before a block depends on the block's name alone, by chance: so a file more or
+    less changes the groups around it, and none further on.
     """
     groups: list[list[Block]] = []
     total = 0
     for block in blocks:
         times = _EXPANDED if PurePosixPath(block.path).suffix in _CODECS else 1
         weight = max(block.length or times * sizes[block.path], _LEAST)
-        if not groups or total + weight / 2 > block_size:
+        digest = hashlib.blake2b(f"{PurePosixPath(block.path).name} {block.offset}".encode())
+        chance = int.from_bytes(digest.digest()[:4]) / 2**32
+        is_end = 2 * total >= block_size and chance * block_size < 2 * weight
+        if not groups or is_end or 2 * (total + weight) > 3 * block_size:
             groups.append([])
             total = 0
         groups[-1].append(block)

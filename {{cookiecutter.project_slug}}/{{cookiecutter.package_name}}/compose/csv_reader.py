@@ -41,6 +41,12 @@ class CSVReader:
         Raises DataError naming every file that is empty or lacks a column, before data is read.
         """
         import dask.dataframe as dd
+
+        groups = self.groups(files)
+        return dd.from_map(_read, groups, meta=frames.empty_frame(self.schema), reader=self)
+
+    def groups(self, files: list[str]) -> list[list[Block]]:
+        """The blocks of each partition; errors as those of `frame`."""
         from pyarrow.csv import ParseOptions
 
         ParseOptions(**self.options)  # raises TypeError for an unknown one
@@ -54,8 +60,7 @@ class CSVReader:
                 blocks.append(block)
             else:
                 blocks += csv_blocks.cut(block, head, sizes[path], self.block_size)
-        groups = csv_blocks.joined(blocks, sizes, self.block_size)
-        return dd.from_map(_read, groups, meta=frames.empty_frame(self.schema), reader=self)
+        return csv_blocks.joined(blocks, sizes, self.block_size)
 
     def table(self, block: Block, schema: pa.Schema) -> pa.Table:
         """The rows of a block. Raises DataError naming file, line and column of what is wrong.

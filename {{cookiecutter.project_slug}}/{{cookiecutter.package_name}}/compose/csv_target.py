@@ -33,6 +33,18 @@ class CSVTarget(BaseDaskTarget):
         self.null_values = tuple(null_values)
         self.csv_options = dict(csv_options or {})
 
+    def sources(self) -> list[list[tuple[Any, ...]]] | None:
+        if self.schema is None:
+            return None
+        groups = self._reader(self.csv_options).groups(self.files())
+        return [[(self.name(b.path), b.offset, b.length) for b in group] for group in groups]
+
+    def _reader(self, options: dict[str, Any]) -> CSVReader:
+        assert self.schema is not None
+        own = {name: options[name] for name in ("encoding", "block_size") if name in options}
+        options = {name: value for name, value in options.items() if name not in own}
+        return CSVReader(self.fs, self.schema, self.null_values, options=options, **own)
+
     def _read(self, files: list[str], columns: Any, filters: Any, options: dict[str, Any]) -> Any:
         import dask.dataframe as dd
 
@@ -40,11 +52,7 @@ class CSVTarget(BaseDaskTarget):
             raise TypeError("CSV files take no filters; filter the frame")
         options = self.csv_options | options
         if self.schema is not None:
-            own = {
-                name: options.pop(name) for name in ("encoding", "block_size") if name in options
-            }
-            reader = CSVReader(self.fs, self.schema, self.null_values, options=options, **own)
-            frame = reader.frame(files)
+            frame = self._reader(options).frame(files)
             return frame if columns is None else frame[columns]
         if columns is not None:
             options.setdefault("usecols", columns)

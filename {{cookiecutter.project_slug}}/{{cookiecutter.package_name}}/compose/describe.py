@@ -26,7 +26,7 @@ def completeness(graph: Iterable[tuple[luigi.Task, dict[str, Any]]]) -> dict[lui
 
 
 def describe(task: luigi.Task, complete: bool) -> dict[str, Any]:
-    """Family, parameters, salt, path, whether complete; rows, bytes and when, where known."""
+    """Family, parameters, salt, path, whether complete; rows, bytes and more, where known."""
     about: dict[str, Any] = {
         "task": task.get_task_family(),
         "task_id": task.task_id,
@@ -81,7 +81,8 @@ def measured(target: Any) -> dict[str, Any]:
     """Rows, bytes and when it was written, as far as the target tells."""
     if isinstance(target, BaseDaskTarget):
         if manifest := target.manifest():
-            return {name: manifest[name] for name in ("rows", "bytes", "created")}
+            about = {name: manifest[name] for name in ("rows", "bytes", "created")}
+            return about | {"parts": len(manifest["parts"]), "reused": manifest.get("reused", 0)}
         return {"bytes": sum(target.fs.sizes(target.files()))}
     if isinstance(target, luigi.LocalTarget):
         file = target if isinstance(target, FileTarget) else FileTarget(target.path)

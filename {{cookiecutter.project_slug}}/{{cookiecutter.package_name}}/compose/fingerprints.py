@@ -36,9 +36,7 @@ def fingerprint(task: luigi.Task) -> dict[str, str]:
     targets = outputs(task)
     for number, target in enumerate(targets):
         if isinstance(target, BaseDaskTarget):
-            strip = target.fs._strip_protocol
-            folder = strip(target.path)
-            names = {strip(path).removeprefix(f"{folder}/"): path for path in target.files()}
+            names = {target.name(path): path for path in target.files()}
         elif isinstance(target, luigi.LocalTarget) and target.exists():
             path = Path(target.path)
             names = {path.name: target.path}

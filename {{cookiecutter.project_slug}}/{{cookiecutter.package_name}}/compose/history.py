@@ -94,7 +94,7 @@ def made(tasks: list[luigi.Task]) -> tuple[list[Made], dict[str, Document]]:
     for some in (entries[:_FIRST], entries[_FIRST:]):
         with ThreadPoolExecutor() as pool:
             unread = [each for each in some if each.salt not in documents]
-            manifests = pool.map(_read, [each.manifest for each in unread])
+            manifests = pool.map(read, [each.manifest for each in unread])
             for each, manifest in zip(unread, manifests, strict=True):
                 if manifest is None:
                     absent.add(each.path)
@@ -106,7 +106,7 @@ def made(tasks: list[luigi.Task]) -> tuple[list[Made], dict[str, Document]]:
     found = [Made(created.get(e.salt, ""), e.task.get_task_family(), e.salt) for e in known]
     own = [task for task in tasks if not is_external(task) and not _place(task)]
     for family, target in ((t.get_task_family(), each) for t in own for each in outputs(t)):
-        about = _read(target.manifest) if isinstance(target, BaseDaskTarget) else None
+        about = read(target.manifest) if isinstance(target, BaseDaskTarget) else None
         if about and about["lineage"]:
             documents |= about["lineage"]
             found.append(Made(about.get("created", ""), family, next(iter(about["lineage"]))))
@@ -138,7 +138,7 @@ def _place(task: luigi.Task) -> tuple[str, TargetOutput] | None:
     return None if _SALT in path.rpartition("/")[0] else (path, output)
 
 
-def _read(manifest: Callable[[], Manifest | None]) -> Manifest | None:
+def read(manifest: Callable[[], Manifest | None]) -> Manifest | None:
     """What a manifest tells, if only that it is there."""
     try:
         return manifest() or _UNKNOWN

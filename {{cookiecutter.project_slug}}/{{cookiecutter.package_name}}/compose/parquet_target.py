@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import dask.dataframe as dd
     import pyarrow as pa
 
+    from .reuse import Reuse
+
 
 class ParquetTarget(BaseDaskTarget):
     """A folder of Parquet files."""
@@ -19,9 +21,15 @@ class ParquetTarget(BaseDaskTarget):
     suffix = ".parquet"
 
     def write_dask(
-        self, frame: dd.DataFrame, compression: str | None = "zstd", **options: Any
+        self,
+        frame: dd.DataFrame,
+        compression: str | None = "zstd",
+        reuse: Reuse | None = None,
+        **options: Any,
     ) -> None:
         """Write and commit the frame; options as for pyarrow.parquet.write_table.
+
+        What `reuse` knows of its parts is not computed.
 
         Without a schema timestamps become microseconds, since Spark refuses nanoseconds.
 
@@ -39,7 +47,7 @@ class ParquetTarget(BaseDaskTarget):
         unit = "us" if self.schema is None else None
         options = {"compression": compression, "coerce_timestamps": unit} | options
         if self.replace or not self.exists():
-            parquet_writer.write(self, frame, options)
+            parquet_writer.write(self, frame, options, reuse)
 
     def head(self, rows: int) -> pa.Table:
         """The first rows, as written, without pandas."""
@@ -54,6 +62,9 @@ class ParquetTarget(BaseDaskTarget):
             if sum(table.num_rows for table in tables) >= rows:
                 break
         return pa.concat_tables(tables).slice(0, rows)
+
+    def sources(self) -> list[list[tuple[Any, ...]]]:
+        return [[(self.name(path),)] for path in self.files()]
 
     def _read(self, files: list[str], columns: Any, filters: Any, options: dict[str, Any]) -> Any:
         import dask.dataframe as dd

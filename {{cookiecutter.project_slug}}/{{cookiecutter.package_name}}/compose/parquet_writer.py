@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from .parquet_target import ParquetTarget
+    from .reuse import Reuse
 
 _LIBRARIES = ("dask", "luigi", "pandas", "pyarrow")
 
 
-def write(target: ParquetTarget, frame: dd.DataFrame, options: dict[str, Any]) -> None:
+def write(
+    target: ParquetTarget, frame: dd.DataFrame, options: dict[str, Any], reuse: Reuse | None
+) -> None:
     """Write and commit the frame; see ParquetTarget.write_dask."""
     fs, path, flag = target.fs, target.path, str(target.flag)
     if commit.check_storage(fs, path):  # object storage would make a bucket
@@ -35,10 +38,10 @@ def write(target: ParquetTarget, frame: dd.DataFrame, options: dict[str, Any]) -
     writer = PartWriter(path, target.storage_options, attempt, schema, target.schema, options)
     committed, is_unsure = None, False
     try:
-        parts = _compute(writer, frame)
+        parts, reused = _compute(writer, frame, reuse)
         if faults := commit.damaged(parts, target.sizes()):
             raise DataError(f"somebody cleans {path}: {'; '.join(faults)}; run again")
-        manifest = _describe(target, parts, schema)
+        manifest = _describe(target, parts, schema) | ({"reused": reused} if reuse else {})
         old = (target.parts() or []) if target.replace else []
         is_unsure = True  # a commit that fails may be one of which only the answer was lost
         if commit.commit(fs, target.at(flag), manifest, target.replace):
@@ -65,12 +68,22 @@ class PartWriter:
     declared: pa.Schema | None
     options: dict[str, Any]
 
+    @property
+    def fs(self) -> Any:
+        return filesystem(self.folder, self.storage_options)
+
+    def path(self, number: int) -> str:
+        """A path that no other call gives."""
+        name = f"part-{number:05d}-{self.attempt}{uuid.uuid4().hex[:8]}.parquet"
+        return f"{self.folder.rstrip('/')}/{name}"
+
     def __call__(self, part: pd.DataFrame, number: int) -> dict[str, Any]:
         """The name of the file, its rows, bytes and SHA-256. Raises DataError where it misfits."""
         import pyarrow as pa
         from pyarrow import parquet
 
-        name = f"part-{number:05d}-{self.attempt}{uuid.uuid4().hex[:8]}.parquet"
+        path = self.path(number)
+        name = path.rpartition("/")[2]
         if self.declared is not None:
             table = frames.to_table(part, self.schema, name)
         else:
@@ -78,18 +91,28 @@ class PartWriter:
         stream = pa.BufferOutputStream()  # Arrow's own, which needs no lock of Python's
         parquet.write_table(table, stream, **self.options)
         data = stream.getvalue().to_pybytes()
-        fs = filesystem(self.folder, self.storage_options)
-        fs.pipe_file(f"{self.folder.rstrip('/')}/{name}", data)
+        self.fs.pipe_file(path, data)
         digest = hashlib.sha256(data).hexdigest()
         return {"name": name, "rows": len(part), "bytes": len(data), "sha256": digest}
 
 
-def _compute(writer: PartWriter, frame: dd.DataFrame) -> list[dict[str, Any]]:
+def _compute(
+    writer: PartWriter, frame: dd.DataFrame, reuse: Reuse | None
+) -> tuple[list[dict[str, Any]], int]:
+    """What the manifest says of each part, and how many were taken over."""
     from dask.base import compute
     from dask.delayed import delayed
 
+    lazy = frame.to_delayed()
+    if reuse and len(lazy) != len(reuse.keys):  # Dask would read several small parts as one
+        lazy = frame.simplify().to_delayed(optimize_graph=False)
+    known = reuse.take(writer) if reuse else {}
+    left = [number for number in range(len(lazy)) if number not in known]
     write = delayed(writer)
-    return list(compute(*(write(part, n) for n, part in enumerate(frame.to_delayed()))))
+    made = dict(zip(left, compute(*(write(lazy[n], n) for n in left)), strict=True))
+    if reuse:
+        made = {number: part | {"source": reuse.keys[number]} for number, part in made.items()}
+    return [part for _, part in sorted((known | made).items())], len(known)
 
 
 def _describe(

@@ -11,6 +11,7 @@ import pyarrow as pa
 from .output import SaltedOutput
 from .parquet_target import ParquetTarget
 from .requirement import Requires
+from .reuse import reuse
 from .targets import BaseDaskTarget
 
 
@@ -19,9 +20,13 @@ class Stage(luigi.Task):
 
     `transform` is called with one argument for each requirement, by its name: a Dask frame where
     the target can be read as one (a list of them for a RequirementList), else the target.
+
+    A stage with one requirement, each of whose rows comes from one row there, may declare
+    `rowwise = True`: parts whose source has not changed are then taken from an earlier output.
     """
 
     schema: ClassVar[pa.Schema]
+    rowwise: ClassVar[bool] = False
     requires: ClassVar[Any] = Requires()
     output: ClassVar[Any] = SaltedOutput(target_class=ParquetTarget)
 
@@ -34,7 +39,8 @@ class Stage(luigi.Task):
         return {name: _as_frames(task) for name, task in self.requires().items()}
 
     def run(self) -> None:
-        self.output().write_dask(self.transform(**self.frames()))
+        frame = self.transform(**self.frames())
+        self.output().write_dask(frame, **({"reuse": reuse(self, frame)} if self.rowwise else {}))
 
 
 class ExternalData(luigi.ExternalTask):

@@ -68,6 +68,11 @@ class BaseDaskTarget(luigi.Target):
             return manifest is None or self.salt in manifest["lineage"]
         return bool(self.fs.exists(self.at(self.flag)) if self.flag else self.files())
 
+    def name(self, path: str) -> str:
+        """The name of a file in the folder."""
+        folder, path = (self.fs._strip_protocol(each) for each in (self.path, path))
+        return str(path.removeprefix(f"{folder}/"))
+
     def manifest(self) -> Manifest | None:
         """What was committed; None where another program wrote the folder.
 
@@ -119,6 +124,13 @@ class BaseDaskTarget(luigi.Target):
         if not (files := self.files(check=check_complete)):
             raise DataError(f"{self.path} holds no file that fits {self.glob}")
         return self._read(files, columns, filters, options)
+
+    def sources(self) -> list[list[tuple[Any, ...]]] | None:
+        """What each partition is read from, one tuple a piece: the name of its file, and where.
+
+        None where Dask decides.
+        """
+        return None
 
     def _read(self, files: list[str], columns: Any, filters: Any, options: dict[str, Any]) -> Any:
         raise NotImplementedError

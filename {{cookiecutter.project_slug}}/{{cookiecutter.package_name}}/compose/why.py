@@ -16,6 +16,7 @@ import luigi
 from .describe import absence
 from .graph import is_external, names, outputs
 from .history import made
+from .reuse import standing
 from .salts import Document, documents, salt
 
 _Pair = tuple[str, str]  # the salts of a task, then and now
@@ -40,7 +41,7 @@ def why(tasks: list[luigi.Task], others: list[luigi.Task]) -> Iterator[str]:
             found = _find(causes, (then, now), old, new)
             texts = [_through(text, families) for text, families in found.items()]
             unknown = "something changed, and its last output does not tell what"
-            yield f"{name} runs because {_some(texts, '; ') or unknown}"
+            yield f"{name} runs because {_some(texts, '; ') or unknown}{standing(task)}"
         else:
             yield f"{name} has never run"
 

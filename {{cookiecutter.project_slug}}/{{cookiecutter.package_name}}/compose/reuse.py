@@ -1,0 +1,135 @@
+"""READ. Parts of a rowwise stage that stand already: what they were made from has not changed.
+
+A stage that declares `rowwise = True` makes each part from one partition of what it requires. The
+manifest gives each part a key: a digest of the stage's code and parameters, and of the content that
+the partition was read from. A part of an earlier output with the same key is taken over: by a hard
+link, or by a copy that object storage makes itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import luigi
+
+from .commit import is_local
+from .errors import ComposeError
+from .graph import flat, is_external, label
+from .history import read, written
+from .salts import lineage, salt
+from .targets import BaseDaskTarget
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
+
+    from .parquet_writer import PartWriter
+
+Part = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """The key of each partition, and the parts of earlier outputs by their keys."""
+
+    keys: list[str]
+    earlier: dict[str, Part]
+
+    def take(self, writer: PartWriter) -> dict[int, Part]:
+        """Put what stands somewhere undamaged among the parts of this writer, by its number."""
+        with ThreadPoolExecutor() as pool:
+            parts = pool.map(partial(self._take, writer), range(len(self.keys)))
+            return {number: part for number, part in enumerate(parts) if part}
+
+    def _take(self, writer: PartWriter, number: int) -> Part | None:
+        part = self.earlier.get(self.keys[number])
+        if part is None:
+            return None
+        fs, path, source = writer.fs, writer.path(number), part["path"]
+        try:
+            if is_local(fs):
+                with fs.open(source) as file:
+                    if hashlib.file_digest(file, "sha256").hexdigest() != part["sha256"]:
+                        return None
+                fs.link(source, path)
+            elif fs.size(source) != part["bytes"]:
+                return None
+            else:
+                fs.cp_file(source, path)
+        except OSError:  # somebody removed it
+            return None
+        kept = {name: part[name] for name in ("rows", "bytes", "sha256", "source")}
+        return {"name": path.rpartition("/")[2]} | kept
+
+
+def reuse(stage: luigi.Task, frame: dd.DataFrame) -> Reuse | None:
+    """What a rowwise stage need not compute; None where its partitions are not known by content.
+
+    Raises ComposeError where the stage cannot be rowwise.
+    """
+    from dask.dataframe.dask_expr._expr import Blockwise, MapOverlap
+
+    steps = [node for node in frame.expr.walk() if node.dependencies()]
+    wide = [s for s in steps if not isinstance(s, Blockwise) or isinstance(s, MapOverlap)]
+    if wide:
+        names = ", ".join(sorted({type(step).__name__ for step in wide}))
+        cure = "remove `rowwise`, or leave that to another stage"
+        raise ComposeError(f"{label(stage)} is rowwise, but {names} needs other partitions; {cure}")
+    found = keys(stage)
+    if found is None or len(found) != frame.npartitions:
+        return None
+    return Reuse(found, {} if getattr(stage, "forced", False) else earlier(stage))
+
+
+def keys(stage: luigi.Task) -> list[str] | None:
+    """The key of each partition of what the stage requires; None where Dask makes them."""
+    required = flat(stage.requires())
+    target = required[0].output() if len(required) == 1 else None
+    if not isinstance(target, BaseDaskTarget):
+        cure = "a rowwise stage requires one dataset; remove `rowwise`"
+        raise ComposeError(f"{label(stage)} requires {len(required)} things, but {cure}")
+    documents = lineage(stage)
+    own, above = dict(documents[salt(stage)]), dict(documents[salt(required[0])])
+    del own["requires"]
+    if is_external(required[0]):
+        digests = above.pop("files")
+        own["reads"] = above  # how its files are parsed
+    elif (manifest := target.manifest()) and str(target.salt) in target.path:
+        digests = {part["name"]: part["sha256"] for part in manifest["parts"]}
+    else:
+        return None
+    sources = target.sources()
+    if sources is None or any(piece[0] not in digests for source in sources for piece in source):
+        return None
+    texts = (
+        json.dumps([own, [[digests[name], *where] for name, *where in source]], sort_keys=True)
+        for source in sources
+    )
+    return [hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts]
+
+
+def earlier(stage: luigi.Task) -> dict[str, Part]:
+    """The parts of its outputs of any salt, by their keys, each with its path."""
+    entries = [each for each in written([stage]) if each.output.is_dataset]
+    with ThreadPoolExecutor() as pool:
+        manifests = list(pool.map(read, [each.manifest for each in entries]))
+    return {
+        part["source"]: part | {"path": f"{entry.path}/{part['name']}"}
+        for entry, manifest in zip(entries, manifests, strict=True)
+        for part in (manifest or {}).get("parts", ())
+        if "source" in part
+    }
+
+
+def standing(stage: luigi.Task) -> str:
+    """How many parts of a stage a run would not compute, as the end of a sentence."""
+    above = flat(stage.requires())
+    if not getattr(stage, "rowwise", False) or not all(task.complete() for task in above):
+        return ""
+    found, known = keys(stage) or [], earlier(stage)
+    kept = sum(key in known for key in found)
+    return f"; {kept} of its {len(found)} parts can be reused" if kept else ""
