@@ -290,7 +290,7 @@ def test_big_files_are_cut_and_small_ones_joined(tmp_path) -> None:
     assert target.read_dask().npartitions == 1
     frame = target.read_dask(block_size=2_000_000)
     lengths = [len(part.compute()) for part in frame.to_delayed()]
-    assert len(lengths) == 8
+    assert 6 <= len(lengths) <= 9
     assert 250_000 < min(lengths[:-1]) <= max(lengths) < 1_500_000
     assert sum(lengths) == 4_900_000
     assert frame["n"].sum().compute() == sum(range(20)) * 100_000 + 10 * 2_900_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import io
 import json
 import os
@@ -24,7 +25,14 @@ import s3fs
 from baking import clean_environ
 from conftest import PACKAGE, Project
 from o_brien_s_flights_b import cli, tasks
-from o_brien_s_flights_b.compose import CSVTarget, DataError, ParquetTarget, fingerprints, salts
+from o_brien_s_flights_b.compose import (
+    CSVTarget,
+    DataError,
+    ParquetTarget,
+    fingerprints,
+    parquet_writer,
+    salts,
+)
 from servers import HOST, Proxy, proxy_to, s3_server
 
 pytestmark = pytest.mark.allow_hosts([HOST])
@@ -455,10 +463,10 @@ def test_a_file_on_s3_is_read_in_blocks_with_few_requests(proxy: Proxy, empty: S
         storage_options={"endpoint_url": proxy.url},
     )
     frame = raw.read_dask(block_size=1_000_000)
-    assert frame.npartitions == 5
+    assert frame.npartitions == 4
     proxy.counts.clear()
     assert frame["n"].compute().tolist() == [*range(200_001)]
-    assert proxy.counts.total() <= 5 * 4 + 2, proxy.counts
+    assert proxy.counts.total() <= 4 * 4 + 2, proxy.counts
 
 
 def test_an_unsalted_dataset_on_s3_is_replaced_as_a_whole(
@@ -469,6 +477,31 @@ def test_an_unsalted_dataset_on_s3_is_replaced_as_a_whole(
     unsalted.write_dask(frame(SCHEMA, numbers(2), 1))
     assert unsalted.read_dask().compute().to_dict("records") == numbers(2)
     assert len(empty.names(f"{empty.data}/set")) == 2
+
+
+def test_a_part_on_s3_that_stands_already_is_copied_by_the_server(
+    store: Store, project: Project, proxy: Proxy
+) -> None:
+    options = "    csv_options = {'block_size': 60_000}\n"
+    project.edit(
+        "tasks.py",
+        "class RawFlights(ExternalData):\n",
+        f"class RawFlights(ExternalData):\n{options}",
+    )
+    environ = store.environ(endpoint=proxy.url)
+    assert project.run("run", "CleanFlights", **environ).returncode == 0
+    ((old,),) = store.complete().values()
+    store.fs.rm_file(f"{store.raw}/days/flights/2013-01-03.csv")
+    proxy.counts.clear()
+    done = project.run("run", "CleanFlights", "--rows", "0", **environ)
+    assert "; CleanFlights reused 4 of 4 parts; " in done.stdout
+    old_parts = {path: proxy.counts["GET", f"/{path}"] for path in store.fs.find(old)}
+    assert old_parts.pop(f"{old}/_SUCCESS") == 1
+    assert {*old_parts.values()} == {0}
+    (new,) = {*store.complete()["CleanFlights"]} - {old}
+    for part in store.manifest(new)["parts"]:
+        content = store.fs.cat_file(f"{new}/{part['name']}")
+        assert hashlib.sha256(content).hexdigest() == part["sha256"]
 
 
 @pytest.mark.parametrize("fault", ["503", "reset"])
@@ -493,14 +526,14 @@ def test_raw_data_that_changes_on_s3_meanwhile_is_refused(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     day = f"{store.raw}/days/flights/2013-01-02.csv"
-    describe = ParquetTarget._describe
+    describe = parquet_writer._describe
 
-    def overtaken(self: ParquetTarget, *arguments: Any) -> Any:
+    def overtaken(*arguments: Any) -> Any:
         store.fs.pipe_file(day, store.fs.cat_file(day).replace(b",ORD,", b",MDW,", 1))
-        return describe(self, *arguments)
+        return describe(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ParquetTarget, "_describe", overtaken)
+        patch.setattr(parquet_writer, "_describe", overtaken)
         assert cli.main(["run", "CleanFlights"]) == 1
     assert capsys.readouterr().err.splitlines() == [
         "failed  CleanFlights: RawFlights changed while CleanFlights was computed: "
