@@ -32,9 +32,9 @@ ATTRIBUTES = """
     get_task_family get_task_namespace has_excessive initialized input max_batch_size
     namespace_at_class_time no_unpicklable_properties on_failure on_success output owner_email
     param_args param_kwargs priority process_resources register remove_event_handler requires
-    resources retry_count run schema set_progress_percentage set_status_message set_tracking_url
-    task_family task_id task_module task_namespace to_str_params transform trigger_event
-    use_cmdline_section worker_timeout
+    resources retry_count rowwise run schema set_progress_percentage set_status_message
+    set_tracking_url task_family task_id task_module task_namespace to_str_params transform
+    trigger_event use_cmdline_section worker_timeout
 """
 WINDOWS = {"aux", "con", "nul", "prn", "conin$", "conout$"} | {
     f"{device}{number}" for device in ("com", "lpt") for number in "0123456789¹²³"

@@ -482,12 +482,8 @@ def test_an_unsalted_dataset_on_s3_is_replaced_as_a_whole(
 def test_a_part_on_s3_that_stands_already_is_copied_by_the_server(
     store: Store, project: Project, proxy: Proxy
 ) -> None:
-    options = "    csv_options = {'block_size': 60_000}\n"
-    project.edit(
-        "tasks.py",
-        "class RawFlights(ExternalData):\n",
-        f"class RawFlights(ExternalData):\n{options}",
-    )
+    begin = "class RawFlights(ExternalData):\n"
+    project.edit("tasks.py", begin, f"{begin}    csv_options = {{'block_size': 60_000}}\n")
     environ = store.environ(endpoint=proxy.url)
     assert project.run("run", "CleanFlights", **environ).returncode == 0
     ((old,),) = store.complete().values()
