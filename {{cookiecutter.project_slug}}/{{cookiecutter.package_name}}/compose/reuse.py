@@ -1,8 +1,8 @@
 """READ. Parts of a rowwise stage that stand already: what they were made from has not changed.
 
 A stage that declares `rowwise = True` makes each part from one partition of what it requires. The
-manifest gives each part a key: a digest of the stage's code and parameters, and of the content that
-the partition was read from. A part of an earlier output with the same key is taken over: by a hard
+manifest gives each part a key: a digest of the stage's code and parameters, of the content that the
+partition was read from, and of the libraries' versions. A part of an earlier output with the same key is taken over: by a hard
 link, or by a copy that object storage makes itself.
 """
 
@@ -13,6 +13,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import luigi
@@ -94,7 +95,7 @@ def keys(stage: luigi.Task) -> list[str] | None:
         raise ComposeError(f"{label(stage)} requires {len(required)} things, but {cure}")
     documents = lineage(stage)
     own, above = dict(documents[salt(stage)]), dict(documents[salt(required[0])])
-    del own["requires"]
+    own["requires"] = {name: version(name) for name in ("dask", "pandas", "pyarrow")}
     if is_external(required[0]):
         digests = above.pop("files")
         own["reads"] = above  # how its files are parsed
