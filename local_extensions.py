@@ -28,12 +28,12 @@ DEPENDENCIES = """
     aiohttp aioitertools aiosignal ast_serialize attr attrs azure azure_core azure_datalake_store
     azure_identity azure_storage_blob backports boto3 botocore certifi cffi charset_normalizer
     click cloudpickle colorama coverage cryptography daemon dask dateutil decorator distlib
-    distributed docutils dotenv environs execnet filelock frozenlist fsspec gcsfs google
+    distributed docutils dotenv execnet filelock frozenlist fsspec gcsfs google
     google_api_core google_auth google_auth_oauthlib google_cloud_core google_cloud_storage
     google_cloud_storage_control google_crc32c google_resumable_media googleapis_common_protos
     greenlet grpc grpc_google_iam_v1 grpc_status grpcio grpcio_status idna importlib_metadata
     iniconfig isodate jinja2 jmespath jwt lazy_importer librt locket lockfile luigi markdown_it
-    markdown_it_py markupsafe marshmallow mdurl msal msal_extensions msgpack multidict mypy
+    markdown_it_py markupsafe mdurl msal msal_extensions msgpack multidict mypy
     mypy_extensions mypyc numpy oauthlib opentelemetry opentelemetry_api packaging pandas partd
     pathspec pip pipenv pkg_resources platformdirs pluggy propcache proto proto_plus protobuf
     psutil psycopg psycopg_binary py py4j pyarrow pyasn1 pyasn1_modules pycparser pygments pyjwt

@@ -54,7 +54,7 @@ def main(count: int, shape: str) -> None:
         path = Path(task.output().path)
         path.mkdir(parents=True)
         created = datetime.now(UTC).isoformat()
-        about = {"parts": [], "rows": 1, "bytes": 1, "created": created, "lineage": lineage(task)}
+        about = {"rows": 1, "bytes": 1, "created": created, "parts": [], "lineage": lineage(task)}
         (path / "_SUCCESS").write_text(json.dumps(about), encoding="utf-8")
 
     def measure(*arguments: str) -> None:

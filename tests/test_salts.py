@@ -14,6 +14,7 @@ from o_brien_s_flights_b.compose import (
     RequirementList,
     Requires,
     SaltedOutput,
+    Stage,
     TargetOutput,
     lineage,
     salt,
@@ -194,6 +195,20 @@ def test_a_ladder_of_diamonds_is_digested_without_recursion() -> None:
 
     salt(Rung(n=1000))
     assert len(calls) == len(set(calls)) == 2001
+
+
+def test_the_parameters_of_a_stage_are_looked_for_once_however_many_tasks(monkeypatch) -> None:
+    asked = []
+    find = luigi.Task.get_params.__func__
+    counted = classmethod(lambda cls: [asked.append(cls), find(cls)][1])
+    monkeypatch.setattr(luigi.Task, "get_params", counted)
+
+    class Day(Stage):
+        __version__ = "1"
+        number: luigi.IntParameter = luigi.IntParameter()
+
+    assert len({salt(Day(number=number)) for number in range(3)}) == 3
+    assert asked == [Day]
 
 
 def test_a_task_that_requires_itself_is_refused() -> None:

@@ -82,7 +82,7 @@ def test_columns_and_filters_reach_the_reader(target, frame) -> None:
 def test_the_manifest_tells_all_of_a_dataset(target, frame) -> None:
     target.write_dask(frame(SCHEMA, ROWS, 2))
     manifest = json.loads((Path(target.path) / "_SUCCESS").read_text(encoding="utf-8"))
-    assert list(manifest) == ["parts", "rows", "bytes", "schema", "lineage", "created", "versions"]
+    assert list(manifest) == ["rows", "bytes", "created", "parts", "schema", "lineage", "versions"]
     assert [part["rows"] for part in manifest["parts"]] == [1, 2]
     assert manifest["rows"] == 3
     assert manifest["schema"]["n"] == "int64 not null"
@@ -92,6 +92,17 @@ def test_the_manifest_tells_all_of_a_dataset(target, frame) -> None:
         data = (Path(target.path) / part["name"]).read_bytes()
         assert (part["bytes"], part["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
     assert manifest["bytes"] == sum(part["bytes"] for part in manifest["parts"])
+
+
+def test_of_a_long_manifest_only_the_head_is_read_for_what_it_says(target, frame) -> None:
+    target.write_dask(frame(SCHEMA, ROWS, 2))
+    whole = target.manifest()
+    flag = Path(target.path) / "_SUCCESS"
+    flag.write_text(flag.read_text("utf-8")[:300] + "...", encoding="utf-8")
+    head = target.manifest(whole=False)
+    assert head == {name: whole[name] for name in ("rows", "bytes", "created")}
+    flag.write_text(json.dumps({"lineage": {}} | whole), encoding="utf-8")  # of an older project
+    assert target.manifest(whole=False)["rows"] == 3
 
 
 def test_a_complete_folder_is_plain_parquet(target, frame) -> None:

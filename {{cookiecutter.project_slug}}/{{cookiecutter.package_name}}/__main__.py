@@ -1,5 +1,6 @@
 """READ. What `python -m` runs, followed by this package's name."""
 
+import gc
 import os
 import sys
 from multiprocessing import util
@@ -16,6 +17,7 @@ if __name__ == "__main__":
 
     from .cli import main
 
+    gc.freeze()  # what was imported is no garbage: nobody need look there, least of all at exit
     status = main()
     if status == 130:  # at once: threads may still work on what was interrupted
         util._run_finalizers(0)  # type: ignore[attr-defined]  # semaphores, which are the system's

@@ -283,8 +283,8 @@ def _summary(work: list[luigi.Task], todo: list[luigi.Task]) -> str:
     if others := len(todo) - len(ran) - len(failed):
         text += f", {others} did not run"
     for task, each in about.items():
-        if each.get("reused"):
-            text += f"; {label(task)} reused {each['reused']} of {each['parts']} parts"
+        if reused := each.get("reused"):
+            text += f"; {label(task)} reused {reused} of {len(outputs(task)[0].files())} parts"
     return f"{text}; {rows:,} rows" if rows else text
 
 
@@ -317,7 +317,7 @@ def _shown(result: dict[str, Any]) -> str:
 
 
 def _json(tasks: list[dict[str, Any]]) -> str:
-    inner = {"created", "parts", "reused"}
+    inner = {"created", "reused"}
     shown = [{name: about[name] for name in about if name not in inner} for about in tasks]
     return json.dumps(_finite(shown), indent=1, allow_nan=False, default=str)
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import uuid
 from shlex import quote
 from typing import Any
@@ -26,6 +27,7 @@ from typing import Any
 from .errors import DataError
 
 Manifest = dict[str, Any]
+_HEAD = re.compile(rb'(\{[^{\[]*),\s*"parts"')
 _DOCUMENT = {"task", "version", "params", "requires"}
 _LOCAL = {"file", "local"}
 _CREATE_ONLY = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory"}
@@ -52,6 +54,12 @@ def read_manifest(fs: Any, path: str) -> Manifest | None:
         return manifest
     except (AttributeError, ValueError) as error:
         raise DataError(f"{path} is damaged: {error}; delete it and run again") from error
+
+
+def read_head(fs: Any, path: str) -> Manifest | None:
+    """What stands before the parts: rows, bytes and time. All else may be long."""
+    found = _HEAD.match(_content(fs, path, end=300))
+    return json.loads(found[1] + b"}") if found else read_manifest(fs, path)
 
 
 def check_storage(fs: Any, path: str) -> bool:
@@ -125,10 +133,10 @@ def _kinds(fs: Any) -> set[str]:
     return {fs.protocol} if isinstance(fs.protocol, str) else {*fs.protocol}
 
 
-def _content(fs: Any, path: str) -> bytes:
+def _content(fs: Any, path: str, end: int | None = None) -> bytes:
     """In one request: asked for a range, S3's client does not ask for the size first."""
     try:
-        return bytes(fs.cat_file(path, start=0))
+        return bytes(fs.cat_file(path, start=0, end=end))
     except FileNotFoundError:
         raise
     except Exception:  # an empty file has no such range

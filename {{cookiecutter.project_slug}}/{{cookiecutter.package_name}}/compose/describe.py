@@ -80,9 +80,8 @@ def _is_dataset(task: luigi.Task) -> bool:
 def measured(target: Any) -> dict[str, Any]:
     """Rows, bytes and when it was written, as far as the target tells."""
     if isinstance(target, BaseDaskTarget):
-        if manifest := target.manifest():
-            about = {name: manifest[name] for name in ("rows", "bytes", "created")}
-            return about | {"parts": len(manifest["parts"]), "reused": manifest.get("reused", 0)}
+        if manifest := target.manifest(whole=False):
+            return {name: manifest.get(name) for name in ("rows", "bytes", "created", "reused")}
         return {"bytes": sum(target.fs.sizes(target.files()))}
     if isinstance(target, luigi.LocalTarget):
         file = target if isinstance(target, FileTarget) else FileTarget(target.path)

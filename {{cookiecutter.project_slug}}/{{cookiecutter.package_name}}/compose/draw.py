@@ -52,8 +52,10 @@ def trees(graph: _Graph, states: _States) -> Iterator[Tree]:
 def mermaid(graph: _Graph, states: _States) -> Iterator[str]:
     """The lines of a flowchart for Mermaid, which Git hosts draw."""
     yield "graph TD"
-    ids, above = _ids(graph), dict(graph)
-    for task, text in _texts(graph, states):
+    named, above = names(task for task, _ in graph), dict(graph)
+    ids = _ids(named)
+    for task, name in named.items():
+        text = f"{name}: {states[task]}" if states else name
         if text == ids[task] and above[task]:
             continue  # its arrows say all
         quoted = re.sub(r"[^\w .,:=()/+-]", lambda match: f"#{ord(match[0])};", text)
@@ -71,8 +73,10 @@ def mermaid(graph: _Graph, states: _States) -> Iterator[str]:
 def dot(graph: _Graph, states: _States) -> Iterator[str]:
     """The lines of a directed graph for Graphviz."""
     yield "digraph {"
-    ids = _ids(graph)
-    for task, text in _texts(graph, states):
+    named = names(task for task, _ in graph)
+    ids = _ids(named)
+    for task, name in named.items():
+        text = f"{name}: {states[task]}" if states else name
         quoted = text.replace("\\", "\\\\").replace('"', '\\"')
         shape = "cylinder" if is_external(task) else "box"
         colour = f", color={_COLOURS[states[task]]}" if states else ""
@@ -84,16 +88,11 @@ def dot(graph: _Graph, states: _States) -> Iterator[str]:
     yield "}"
 
 
-def _texts(graph: _Graph, states: _States) -> Iterator[tuple[luigi.Task, str]]:
-    for task, name in names(task for task, _ in graph).items():
-        yield task, f"{name}: {states[task]}" if states else name
-
-
-def _ids(graph: _Graph) -> dict[luigi.Task, str]:
+def _ids(named: dict[luigi.Task, str]) -> dict[luigi.Task, str]:
     """The family where it is a plain name that no other task has, else one with a number."""
     return {
         task: name
         if re.fullmatch("[A-Z][A-Za-z0-9]*", name)
         else f"{re.sub('[^A-Za-z0-9]', '_', task.get_task_family())}_{number}"
-        for number, (task, name) in enumerate(names(task for task, _ in graph).items())
+        for number, (task, name) in enumerate(named.items())
     }

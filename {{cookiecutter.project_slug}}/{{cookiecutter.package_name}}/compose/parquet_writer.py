@@ -41,7 +41,7 @@ def write(
         parts, reused = _compute(writer, frame, reuse)
         if faults := commit.damaged(parts, target.sizes()):
             raise DataError(f"somebody cleans {path}: {'; '.join(faults)}; run again")
-        manifest = _describe(target, parts, schema) | ({"reused": reused} if reuse else {})
+        manifest = ({"reused": reused} if reuse else {}) | _describe(target, parts, schema)
         old = (target.parts() or []) if target.replace else []
         is_unsure = True  # a commit that fails may be one of which only the answer was lost
         if commit.commit(fs, target.at(flag), manifest, target.replace):
@@ -118,13 +118,13 @@ def _compute(
 def _describe(
     target: ParquetTarget, parts: list[dict[str, Any]], schema: pa.Schema
 ) -> commit.Manifest:
-    return {
-        "parts": parts,
+    return {  # see commit.read_head
         "rows": sum(part["rows"] for part in parts),
         "bytes": sum(part["bytes"] for part in parts),
+        "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "parts": parts,
         "schema": {f.name: f"{f.type}{'' if f.nullable else ' not null'}" for f in schema},
         "lineage": target.lineage(),
-        "created": datetime.now(UTC).isoformat(timespec="microseconds"),
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in _LIBRARIES},
     }

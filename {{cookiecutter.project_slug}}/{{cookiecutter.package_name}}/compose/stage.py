@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar
 
 import luigi
@@ -30,6 +31,11 @@ class Stage(luigi.Task):
     requires: ClassVar[Any] = Requires()
     output: ClassVar[Any] = SaltedOutput(target_class=ParquetTarget)
 
+    @classmethod
+    def get_params(cls) -> Any:
+        """The parameters, which Luigi looks for among all attributes five times for each task."""
+        return _params(cls)
+
     def transform(self, *args: Any, **kwargs: Any) -> Any:
         """Return the Dask frame to be written, with the columns and types of `schema`."""
         raise NotImplementedError(f"{type(self).__name__} has no transform(); write one")
@@ -53,6 +59,11 @@ class ExternalData(luigi.ExternalTask):
     schema: ClassVar[pa.Schema]
     null_values: ClassVar[Sequence[str]] = ("",)
     csv_options: ClassVar[Mapping[str, Any]] = {}
+
+
+@cache
+def _params(cls: type[Stage]) -> Any:
+    return super(Stage, cls).get_params()
 
 
 def _as_frames(required: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
-from .commit import Manifest, cure, damaged, read_manifest
+from .commit import Manifest, cure, damaged, read_head, read_manifest
 from .errors import DataError
 from .roots import filesystem, is_url
 
@@ -73,12 +73,13 @@ class BaseDaskTarget(luigi.Target):
         folder, path = (self.fs._strip_protocol(each) for each in (self.path, path))
         return str(path.removeprefix(f"{folder}/"))
 
-    def manifest(self) -> Manifest | None:
-        """What was committed; None where another program wrote the folder.
+    def manifest(self, whole: bool = True) -> Manifest | None:
+        """What was committed, or the head of it; None where another program wrote the folder.
 
         Raises FileNotFoundError where the dataset is not complete.
         """
-        return read_manifest(self.fs, self.at(self.flag)) if self.flag else None
+        read = read_manifest if whole else read_head
+        return read(self.fs, self.at(self.flag)) if self.flag else None
 
     def parts(self, check: bool = False) -> list[str] | None:
         """The paths of the parts that the manifest names; None where there is none.
