@@ -2,8 +2,8 @@
 
 A stage that declares `rowwise = True` makes each part from one partition of what it requires. The
 manifest gives each part a key: a digest of the stage's code and parameters, of the content that the
-partition was read from, and of the libraries' versions. A part of an earlier output with the same key is taken over: by a hard
-link, or by a copy that object storage makes itself.
+partition was read from, and of the libraries' versions. A part of an earlier output with the same
+key is taken over: by a hard link, or by a copy that object storage makes itself.
 """
 
 from __future__ import annotations
