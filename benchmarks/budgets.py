@@ -82,7 +82,7 @@ class Bench:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     sections: list[Section] = field(default_factory=list)
     charts: list[tuple[str, Runs]] = field(default_factory=list)
-    terabyte: dict[str, float] = field(default_factory=dict)
+    growth: list[dict[str, float]] = field(default_factory=list)  # figures of each size
 
     def rounds(self, full: int) -> int:
         return min(full, 2) if self.quick else full

@@ -41,8 +41,8 @@ def tell(bench: Bench, readme: Path) -> None:
     """Put what a terabyte would cost between the two marks of a README."""
     before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
-    if bench.terabyte and after:
-        text = "\n".join(paper(bench.terabyte))
+    if len(bench.growth) > 1 and after:
+        text = "\n".join(paper(bench.growth))
         readme.write_text(f"{before}{BEGIN}{text}\n{END}{after}", encoding="utf-8", newline="\n")
 
 
@@ -50,7 +50,11 @@ def lines(bench: Bench, chart: str) -> Iterator[str]:
     """RESULTS.md; the name of the chart is that of a file beside it."""
     yield "# Benchmarks"
     yield ""
-    kind = "`--quick`, whose figures are rough," if bench.quick else "`python3 dev.py bench`"
+    kind = (
+        "`--quick`, on inputs smaller than the budgets ask for,"
+        if bench.quick
+        else "`python3 dev.py bench`"
+    )
     yield (
         f"Made by {kind} on {datetime.now(UTC):%d %B %Y}. Ratios are taken within a round, "
         "contenders run in turns, each in a process of its own with its libraries imported and "
@@ -66,8 +70,8 @@ def lines(bench: Bench, chart: str) -> Iterator[str]:
         yield from table(section)
         if section is budgets and bench.charts:
             yield f"\n![Seconds and peak memory of each contender]({chart})"
-    if bench.terabyte:
-        yield from ("", "## A terabyte, on paper", "", *paper(bench.terabyte))
+    if len(bench.growth) > 1:
+        yield from ("", "## A terabyte, on paper", "", *paper(bench.growth))
 
 
 def table(section: Section) -> Iterator[str]:
@@ -107,22 +111,26 @@ def machine(folder: Path) -> Iterator[str]:
     yield f"load average at the end (1, 5, 15 minutes): {load}"
 
 
-def paper(found: dict[str, float]) -> Iterator[str]:
+def paper(growth: list[dict[str, float]]) -> Iterator[str]:
     """What a terabyte of CSV would cost, from the figures of the largest input of this run."""
-    speed, scores = found["speed"] / 1e6, found["scores"] / 1e6
-    hours, more = 1e6 / speed / 3600, 1e6 / scores / 3600
-    total, parts = hours + more, 1e12 / found["part"]
-    manifest = found["manifest"] + (parts - found["parts"]) * found.get("entry", 0)
+    before, last = growth[-2], growth[-1]
     yield "On paper, a terabyte of CSV on a cluster; nobody ran it, and it is a straight line from"
-    yield f"the largest input that was ({found['rows']:,.0f} rows, {found['size'] / 1e9:.1f} GB):"
+    yield f"the largest input that was ({last['rows']:,} rows, {last['CSV'] / 1e9:.1f} GB):"
     yield ""
-    yield f"- `CleanFlights`: 10^12 bytes / {speed:.1f} MB/s on a core = {hours:.1f} core-hours."
-    yield f"- `AirportScores`: 10^12 bytes / {scores:.1f} MB/s on a core = {more:.1f} core-hours."
+    total = 0.0
+    for name in ("CleanFlights", "AirportScores"):
+        speed = last["CSV"] / last[name] / cores()
+        hours = 1e12 / speed / 3600
+        total += hours
+        rate = f"{speed / 1e6:.1f} MB/s on a core"
+        yield f"- `{name}`: 10^12 bytes / {rate} = {hours:.1f} core-hours."
     yield f"- {total:.1f} core-hours at ${PRICE:.2f}, an assumed price: ${total * PRICE:.2f}."
-    rate = f"{64 * speed / 1e3:.1f} GB/s"
+    rate = f"{64 * last['CSV'] / last['CleanFlights'] / cores() / 1e9:.1f} GB/s"
     yield f"- 64 cores: {total / 64 * 60:.0f} minutes, if storage gives {rate}."
-    yield f"- A part for each {found['part'] / 1e6:.0f} MB of CSV: {parts:,.0f} parts."
-    yield f"- {found.get('entry', 0):.0f} bytes of manifest a part: {manifest / 1e6:.1f} MB in one."
+    part = last["CSV"] / last["parts"]
+    yield f"- A part for each {part / 1e6:.0f} MB of CSV: {1e12 / part:,.0f} parts."
+    entry = (last["manifest"] - before["manifest"]) / max(1, last["parts"] - before["parts"])
+    yield f"- {entry:.0f} bytes of manifest a part: {1e12 / part * entry / 1e6:.1f} MB in one file."
 
 
 def svg(charts: list[tuple[str, Runs]]) -> str:

@@ -34,6 +34,8 @@ def workers(bench: Bench) -> None:
 
     The last line that it prints holds the ratio of each round, one worker's seconds by two's.
     """
+    if bench.quick:
+        raise RuntimeError("left out of a quick run")
     if not CLUSTER.exists():
         raise RuntimeError("there is no benchmarks/cluster.py yet")
     done = command([sys.executable, str(CLUSTER)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 from budgets import Bench, Section, cores
 from csv_to_parquet import compare
 from data import deliver, digest
-from measure import Run, child, comparison, in_turns, spread
+from measure import Run, child, comparison, fault, in_turns, spread
 
 Told = dict[str, Any]
 
@@ -83,42 +84,44 @@ def by_hand(few: str, raw: str, data: str, target: str) -> Callable[[], None]:
 
 def sizes(bench: Bench) -> None:
     """All that depends on the size of the input, one size after the other."""
-    ordinary = (100_000, 336_776, 1_000_000) if bench.quick else (1_000_000, 3_367_760, 10_000_000)
-    few = bench.folder / "few"
+    small, big = (336_776, 1_000_000) if bench.quick else (3_367_760, 10_000_000)
+    before = [] if bench.quick else [1_000_000]
+    few, raw, data = (bench.folder / name for name in ("few", "raw", "data"))
     deliver(few, 1000, 2)
     grown: list[list[str]] = []
-    peaks: list[float] = []
-    for rows in (*ordinary, *([100_000_000] if bench.large else [])):
-        raw, data = bench.folder / "raw", bench.folder / "data"
-        size = deliver(raw, rows)
-        is_large = rows > 10_000_000
-        if rows != ordinary[0]:
-            rounds = 1 if is_large or (bench.quick and rows == ordinary[1]) else bench.rounds(5)
-            runs = compare(bench, few, raw, size, rows, rounds)
-            if not is_large:
-                which = "small" if rows == ordinary[1] else "big"
-                for key, name in CONTENDED.items():
-                    note = f"{rows:,} rows"
-                    bench.compared(f"{which} {key}", runs, "CleanFlights", name, note)
-        row, peak = grow(bench, few, raw, data, size, rows, 1 if is_large or bench.quick else 3)
-        grown.append([f"{rows:,}", *row])
-        peaks.append(peak)
-        if rows == ordinary[-1]:
-            aggregate(bench, few, raw, data)
-        shutil.rmtree(raw)
-        shutil.rmtree(data)
-    bench.sections.append(Section("Growth", GROWTH, GROWTH_HEAD, grown))
-    inputs = ", ".join(row[0] for row in grown)
-    bench.found("memory", [max(peaks)], f"{', '.join(f'{p:.2f}' for p in peaks)} GB at {inputs}")
-    bench.found("flat", [peaks[-1] / peaks[-2]], f"{grown[-1][0]} rows by {grown[-2][0]}")
+    for rows in (*before, small, big, *([100_000_000] if bench.large else [])):
+        rounds = 1 if rows > big or (bench.quick and rows == small) else bench.rounds(5)
+        try:
+            size = deliver(raw, rows)
+            if rows >= small:
+                runs = compare(bench, few, raw, size, rows, rounds)
+                for key, name in CONTENDED.items() if rows <= big else ():
+                    which = "small" if rows == small else "big"
+                    bench.compared(f"{which} {key}", runs, "CleanFlights", name, f"{rows:,} rows")
+            grown.append(grow(bench, few, raw, data, size, rows, min(rounds, 3)))
+            if rows == big:
+                aggregate(bench, few, raw, data)
+        except Exception as error:  # a full disk, say; the other sizes go on
+            said = f"failed: {type(error).__name__}: {error}"
+            grown.append([f"{rows:,}", said, *[""] * (len(GROWTH_HEAD) - 2)])
+        finally:
+            for folder in (raw, data):
+                shutil.rmtree(folder, ignore_errors=True)
+    if not bench.growth:
+        raise RuntimeError(grown[0][1])
+    bench.sections.append(Section("Growth", GROWTH, GROWTH_HEAD, grown, factors(bench.growth)))
+    peaks = [each["peak memory"] / 1e9 for each in bench.growth]
+    sizes = [f"{each['rows']:,} rows" for each in bench.growth]
+    told = ", ".join(f"{peak:.2f} GB at {size}" for peak, size in zip(peaks, sizes, strict=True))
+    bench.found("memory", [max(peaks)], told)
+    if len(peaks) > 1:
+        bench.found("flat", [peaks[-1] / peaks[-2]], f"{sizes[-1]} by {sizes[-2]}")
 
 
 CONTENDED = {"duckdb": "DuckDB", "polars": "Polars", "arrow": "PyArrow alone"}
 GROWTH = (
-    "The two stages of the example, each in a process of its own. Linear in the input: the digest "
-    "of the raw files (once for each file), the time of both stages, the parts of CleanFlights "
-    "and, with them, its manifest and the seconds to build its graph. Not: the peak memory, and "
-    "all of what AirportScores writes."
+    "The two stages of the example, each in a process of its own. The raw files are digested once "
+    "for each file; a graph is what Dask is given before it works."
 )
 GROWTH_HEAD = [
     *("rows", "CSV", "raw files digested", "CleanFlights", "MB of CSV/s/core", "its peak"),
@@ -128,8 +131,8 @@ GROWTH_HEAD = [
 
 def grow(
     bench: Bench, few: Path, raw: Path, data: Path, size: int, rows: int, rounds: int
-) -> tuple[list[str], float]:
-    """A row of the table of growth, and the highest peak in GB; leaves the last datasets."""
+) -> list[str]:
+    """Add the figures of a size; a row of the table. Leaves the last datasets."""
 
     def run(name: str) -> Run:
         for old in data.glob(f"{name}-*"):
@@ -141,39 +144,44 @@ def grow(
 
     found = {name: [run(name) for _ in range(rounds)] for name in ("CleanFlights", "AirportScores")}
     for name, runs in found.items():
-        if why := next((each.fault for each in runs if each.fault), ""):
+        if why := fault(runs):
             raise RuntimeError(f"{name}: {why}")
-    clean, scores = found["CleanFlights"], found["AirportScores"]
-    seconds = sorted(each.seconds for each in clean)[len(clean) // 2]
-    speed = size / seconds / cores()
+    clean, scores = found.values()
+    seconds = [[each.seconds for each in runs] for runs in found.values()]
+    peaks = [max(each.mib for each in runs) for runs in found.values()]
     told = clean[-1].told
-    before = bench.terabyte
-    bench.terabyte = {
-        "speed": speed,
-        "size": size,
+    figures = {
         "rows": rows,
-        "part": size / told["parts"],
-        "parts": told["parts"],
-        "manifest": told["manifest"],
-        "scores": size / sorted(e.seconds for e in scores)[len(scores) // 2] / cores(),
+        "CSV": size,
+        "digest": clean[0].told["salt"],
+        "CleanFlights": statistics.median(seconds[0]),
+        "AirportScores": statistics.median(seconds[1]),
+        "peak memory": max(peaks) * 2**20,
+        **{name: told[name] for name in ("parts", "manifest", "graph")},
+        "result": scores[-1].told["bytes"],
     }
-    if before:  # what a part more adds; the rest of a manifest does not grow
-        more = told["parts"] - before["parts"] or 1
-        bench.terabyte["entry"] = (told["manifest"] - before["manifest"]) / more
-    peaks = [max(each.mib for each in runs) for runs in (clean, scores)]
-    row = [
+    bench.growth.append(figures)
+    return [
+        f"{rows:,}",
         f"{size / 1e6:,.0f} MB",
-        f"{clean[0].told['salt']:.1f} s",
-        spread([each.seconds for each in clean], unit="s"),
-        f"{speed / 1e6:,.0f}",
+        f"{figures['digest']:.1f} s",
+        spread(seconds[0], unit="s"),
+        f"{size / figures['CleanFlights'] / cores() / 1e6:,.0f}",
         f"{peaks[0]:,.0f} MiB",
         f"{told['parts']:,}",
-        f"{told['manifest'] / 1e3:,.0f} kB",
+        f"{told['manifest'] / 1e3:,.1f} kB",
         f"{told['graph']:.3f} s",
-        spread([each.seconds for each in scores], unit="s"),
+        spread(seconds[1], unit="s"),
         f"{peaks[1]:,.0f} MiB",
     ]
-    return row, max(peaks) * 2**20 / 1e9
+
+
+def factors(growth: list[dict[str, float]]) -> str:
+    """By what each figure grew from the smallest input to the largest."""
+    first, last = growth[0], growth[-1]
+    told = [f"{name} × {last[name] / first[name]:.1f}" for name in first if name != "rows"]
+    rows = f"From {first['rows']:,} to {last['rows']:,} rows, × {last['rows'] / first['rows']:.1f}"
+    return f"{rows}: {', '.join(told)}. What grows as the rows do is linear in them."
 
 
 def aggregate(bench: Bench, few: Path, raw: Path, data: Path) -> None:

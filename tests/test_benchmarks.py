@@ -79,6 +79,7 @@ def test_a_contender_that_fails_says_why_and_the_others_go_on(bench: Bench) -> N
         return Run(fault="no memory") if name == "bad" else Run(2.0, 100, "same")
 
     runs = in_turns(["ours", "bad", "good"], 2, one)
+    assert {name: len(each) for name, each in runs.items()} == {"ours": 2, "bad": 1, "good": 2}
     assert list(comparison(runs, "ours")) == [
         ["ours", "2.00 s (2.00 to 2.00)", "1", "100 MiB"],
         ["bad", "failed: no memory", "", ""],
@@ -124,13 +125,18 @@ def test_the_results_name_every_budget_measured_or_not(bench: Bench, tmp_path: P
     assert "bad" not in chart
 
 
-def test_the_readme_takes_a_terabyte_on_paper(bench: Bench, tmp_path: Path) -> None:
+def test_the_readme_takes_a_terabyte_on_paper(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     readme = tmp_path / "README.md"
     shutil.copy(FOLDER.parent / "README.md", readme)
     report.tell(bench, readme)  # nothing was measured, so nothing changes
     assert readme.read_bytes() == (FOLDER.parent / "README.md").read_bytes()
-    size, entry = {"size": 9e8, "rows": 1e7, "part": 1e8}, {"entry": 300.0}
-    bench.terabyte = {"speed": 1e8, "scores": 4e8, "parts": 9, "manifest": 5000} | size | entry
+    monkeypatch.setattr(report, "cores", lambda: 2)
+    small = {"rows": 10, "CSV": 9e8, "parts": 9, "manifest": 5000}
+    large = {"rows": 100, "CSV": 9e9, "parts": 90, "manifest": 5000 + 81 * 300}
+    seconds = {"CleanFlights": 45.0, "AirportScores": 9e9 / 8e8}
+    bench.growth += [small | seconds, large | seconds]
     for _ in range(2):  # a second time replaces the first
         report.tell(bench, readme)
     text = readme.read_text(encoding="utf-8")
@@ -138,7 +144,7 @@ def test_the_readme_takes_a_terabyte_on_paper(bench: Bench, tmp_path: Path) -> N
     assert text.count("- 3.5 core-hours at $0.05, an assumed price: $0.17.") == 1
     assert text.count("- 64 cores: 3 minutes, if storage gives 6.4 GB/s.") == 1
     assert text.count("- A part for each 100 MB of CSV: 10,000 parts.") == 1
-    assert text.count("- 300 bytes of manifest a part: 3.0 MB in one.") == 1
+    assert text.count("- 300 bytes of manifest a part: 3.0 MB in one file.") == 1
 
 
 def test_the_command_explains_itself() -> None:
