@@ -107,6 +107,7 @@ def start(bench: Bench) -> None:
                 said.append(f"{name} failed: {first.fault or 'it made different data'}.")
             else:
                 runs |= {what: (words, folder) for what, words in entries.items()}
+                said.append(f"{name} is {_version(bench, name.lower())}.")
         except Exception as error:
             said.append(f"{name} failed: {error}.")
 
@@ -132,6 +133,13 @@ def start(bench: Bench) -> None:
     )
     head = ["process", "seconds, median (range)", "of `import luigi`"]
     bench.sections.append(Section("Start-up", text, head, rows, " ".join(said)))
+
+
+def _version(bench: Bench, name: str) -> str:
+    ask = f"import importlib.metadata as m; print(m.version({name!r}))"
+    return str(
+        command([str(bench.folder / name / "bin" / "python"), "-c", ask]).told["out"]
+    ).strip()
 
 
 Entries = tuple[dict[str, list[str]], Path]
