@@ -86,7 +86,8 @@ def questions(shape: str, count: int, data: str) -> Callable[[], Told]:
         target = number.output()
         target.fs.makedirs(target.path)
         created = datetime.now(UTC).isoformat()
-        about = {"parts": [], "rows": 1, "bytes": 1, "created": created, "lineage": lineage(number)}
+        head = {"rows": 1, "bytes": 1, "created": created}  # as a writer orders them
+        about = head | {"parts": [], "lineage": lineage(number)}
         commit.commit(target.fs, target.at("_SUCCESS"), about, False)
     assert pipeline.complete()
 
