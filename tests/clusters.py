@@ -1,0 +1,60 @@
+"""A real Dask scheduler and workers, as processes on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from baking import clean_environ
+from servers import HOST, free_port, wait_for
+
+
+class Cluster:
+    """Its workers have one thread each and import what lies in `code`; `log` has its output."""
+
+    def __init__(self, code: Path, log: Path) -> None:
+        self.code, self.log = code, log
+        self.workers: list[subprocess.Popen[bytes]] = []
+        port = free_port()
+        self.address = f"tcp://{HOST}:{port}"
+        self.scheduler = self._start("scheduler", "--port", str(port), code=code)
+        wait_for(port, self.scheduler, log)
+
+    def add_worker(self, code: Path | None = None, **environ: str) -> None:
+        options = ("--nthreads", "1", "--no-nanny", "--local-directory", str(self.log.parent))
+        worker = self._start("worker", self.address, *options, code=code or self.code, **environ)
+        self.workers.append(worker)
+
+    def heal(self, workers: int) -> None:
+        """Have so many of them again, after some were killed."""
+        self.workers = [each for each in self.workers if each.poll() is None]
+        for _ in range(workers - len(self.workers)):
+            self.add_worker()
+
+    def close(self) -> None:
+        for process in [*self.workers, self.scheduler]:
+            process.kill()
+            process.wait()
+
+    def _start(self, *arguments: str, code: Path, **environ: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "dask", *arguments, "--host", HOST, "--no-dashboard"]
+        environ = clean_environ(PYTHONPATH=str(code), **environ)
+        with self.log.open("ab") as file:
+            return subprocess.Popen(
+                command, cwd=self.log.parent, env=environ, stdout=file, stderr=file
+            )
+
+
+@contextlib.contextmanager
+def cluster(code: Path, folder: Path, workers: int = 2) -> Iterator[Cluster]:
+    """A cluster that runs the project in `code`."""
+    started = Cluster(code, folder / "cluster.log")
+    try:
+        for _ in range(workers):
+            started.add_worker()
+        yield started
+    finally:
+        started.close()
