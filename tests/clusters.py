@@ -18,10 +18,13 @@ class Cluster:
     def __init__(self, code: Path, log: Path) -> None:
         self.code, self.log = code, log
         self.workers: list[subprocess.Popen[bytes]] = []
+        self._open()
+
+    def _open(self) -> None:
         port = free_port()
         self.address = f"tcp://{HOST}:{port}"
-        self.scheduler = self._start("scheduler", "--port", str(port), code=code)
-        wait_for(port, self.scheduler, log)
+        self.scheduler = self._start("scheduler", "--port", str(port), code=self.code)
+        wait_for(port, self.scheduler, self.log)
 
     def add_worker(self, code: Path | None = None, **environ: str) -> None:
         options = ("--nthreads", "1", "--no-nanny", "--local-directory", str(self.log.parent))
@@ -29,7 +32,10 @@ class Cluster:
         self.workers.append(worker)
 
     def heal(self, workers: int) -> None:
-        """Have so many of them again, after some were killed."""
+        """Have a scheduler and so many workers again, after some were killed."""
+        if self.scheduler.poll() is not None:
+            self.close()
+            self._open()
         self.workers = [each for each in self.workers if each.poll() is None]
         for _ in range(workers - len(self.workers)):
             self.add_worker()
