@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ class Cluster:
     def __init__(self, code: Path, log: Path) -> None:
         self.code, self.log = code, log
         self.workers: list[subprocess.Popen[bytes]] = []
+        self.started = 0
         self._open()
 
     def _open(self) -> None:
@@ -30,6 +32,7 @@ class Cluster:
         options = ("--nthreads", "1", "--no-nanny", "--local-directory", str(self.log.parent))
         worker = self._start("worker", self.address, *options, code=code or self.code, **environ)
         self.workers.append(worker)
+        self.started += 1
 
     def heal(self, workers: int) -> None:
         """Have a scheduler and so many workers again, after some were killed."""
@@ -39,6 +42,10 @@ class Cluster:
         self.workers = [each for each in self.workers if each.poll() is None]
         for _ in range(workers - len(self.workers)):
             self.add_worker()
+        deadline = time.monotonic() + 60
+        while self.log.read_text(encoding="utf-8").count("Registered to:") < self.started:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
     def close(self) -> None:
         for process in [*self.workers, self.scheduler]:
@@ -59,8 +66,7 @@ def cluster(code: Path, folder: Path, workers: int = 2) -> Iterator[Cluster]:
     """A cluster that runs the project in `code`."""
     started = Cluster(code, folder / "cluster.log")
     try:
-        for _ in range(workers):
-            started.add_worker()
+        started.heal(workers)
         yield started
     finally:
         started.close()
