@@ -221,7 +221,7 @@ def test_a_worker_that_is_killed_in_a_stage_costs_time_and_no_row(
 def test_a_worker_without_the_package_is_told_even_if_it_joins_late(
     busy: Project, its_cluster: Cluster, tmp_path: Path
 ) -> None:
-    order(busy, "1")
+    order(busy, "3")
     process = start(busy, **on(its_cluster))
     until(lambda: calls(busy))
     its_cluster.add_worker(tmp_path)
@@ -229,6 +229,19 @@ def test_a_worker_without_the_package_is_told_even_if_it_joins_late(
     its_cluster.workers.pop().kill()
     done = subprocess.CompletedProcess([], process.returncode, stderr=stderr)
     assert_told(done, f"cannot import {PACKAGE}")
+
+
+@slow
+def test_a_terminal_shows_what_is_inside_the_running_stage(
+    busy: Project, its_cluster: Cluster
+) -> None:
+    from test_progress import on_a_terminal
+
+    order(busy, "0.5")
+    status, sent = on_a_terminal(busy, **on(its_cluster))
+    assert status == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", sent)
+    assert len({*re.findall(r"CleanFlights +\S+ +(\d+)/\d+ ", text)}) > 3  # it moves
 
 
 @slow
@@ -274,9 +287,9 @@ def test_a_cluster_without_workers_is_waited_for_and_then_told(
     sample: Path, tmp_path: Path, baked: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     from o_brien_s_flights_b import cli
-    from o_brien_s_flights_b.compose import cluster as on_cluster
+    from o_brien_s_flights_b.compose import cluster_check
 
-    monkeypatch.setattr(on_cluster, "PATIENCE", 0.5)
+    monkeypatch.setattr(cluster_check, "PATIENCE", 0.5)
     with cluster(baked, tmp_path, workers=0) as started:
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", started.address)
         assert cli.main([]) == 1

@@ -47,13 +47,13 @@ class Watch:
     def has_workers(self) -> bool:
         """Whether there are some now. Raises ComposeError where the run cannot go on."""
         try:
+            if self.client.status != "running":  # it would try for a while to connect again
+                raise ConnectionResetError
             found = {*self.client.nthreads(callback_timeout=SILENCE)}
             if new := [*found - self.known]:
                 told = self.client.run(look, self.paths, workers=new, on_error="return")
                 for worker, there in told.items():
                     _compare(f"the worker {worker}", there, look(self.paths))
-            if self.client.status != "running":
-                raise ConnectionResetError
         except (OSError, AttributeError) as error:  # AttributeError: it has just been closed
             raise ComposeError(f"the Dask scheduler at {address()} is lost; run again") from error
         self.known |= found
