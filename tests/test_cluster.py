@@ -105,7 +105,7 @@ def stopped(project: Project) -> bool:
     return len(calls(project)) == before
 
 
-def until(is_so: Callable[[], Any], seconds: float = 30) -> None:
+def until(is_so: Callable[[], Any], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline
