@@ -198,11 +198,16 @@ def test_a_fault_in_a_transform_is_the_same_sentence_as_here(
 def test_a_worker_that_is_killed_in_a_stage_costs_time_and_no_row(
     busy: Project, its_cluster: Cluster, right: dict[str, list[Any]], number: int
 ) -> None:
-    order(busy, "0.3")
+    order(busy, "1")
     process = start(busy, **on(its_cluster))
-    victim = its_cluster.workers[number % 2]
-    until(lambda: calls(busy).count(str(victim.pid)) >= 2)
-    time.sleep(random.Random(number).uniform(0, 0.6))
+
+    def at_second() -> list[subprocess.Popen[bytes]]:
+        """The workers that have written a part and are at another."""
+        return [w for w in its_cluster.workers if calls(busy).count(str(w.pid)) > 1]
+
+    until(at_second)
+    (victim, *_) = at_second()
+    time.sleep(random.Random(number).uniform(0, 0.9))
     victim.kill()
     stderr = process.communicate(timeout=60)[1]
     assert process.returncode == 0, stderr
