@@ -37,7 +37,7 @@ def reach() -> None:
             with socket.create_connection((str(at.hostname), at.port or 0), CONNECT) as probe:
                 if at.scheme == "tcp" and not probe.recv(1):  # a scheduler speaks first
                     raise ConnectionResetError("it hung up")
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: there is no such port
             raise _absent(error) from error
 
 
