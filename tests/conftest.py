@@ -44,7 +44,7 @@ def data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     from o_brien_s_flights_b.compose import salts
 
     root = tmp_path / "data"
-    for name in ("RAW_ROOT", "LUIGI_SCHEDULER_URL", "LOG_LEVEL"):
+    for name in ("RAW_ROOT", "LUIGI_SCHEDULER_URL", "DASK_SCHEDULER_ADDRESS", "LOG_LEVEL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATA_ROOT", str(root))
     luigi.task_register.Register.clear_instance_cache()

@@ -34,12 +34,12 @@ class CleanFlights(Stage):
 """
 
 
-def on_a_terminal(project: Project, *arguments: str) -> tuple[int, str]:
+def on_a_terminal(project: Project, *arguments: str, **more: str) -> tuple[int, str]:
     """The exit status, and all that a terminal of 80 columns is sent."""
     process, terminal = pty.fork()
     if not process:
         os.chdir(project.path)
-        environ = clean_environ(TERM="xterm-256color", COLUMNS="80")
+        environ = clean_environ(TERM="xterm-256color", COLUMNS="80", **more)
         os.execve(sys.executable, [sys.executable, "-m", PACKAGE, *arguments], environ)
     sent = b""
     try:

@@ -36,6 +36,7 @@ def raw_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty raw root; the data root lies beside it."""
     monkeypatch.setenv("DATA_ROOT", str(tmp_path / "data"))
     monkeypatch.setenv("RAW_ROOT", str(tmp_path / "raw"))
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "")
     monkeypatch.setenv("LUIGI_SCHEDULER_URL", "")
     monkeypatch.setenv("LOG_LEVEL", "WARNING")
     return tmp_path / "raw"

@@ -50,6 +50,7 @@ def load() -> Settings:
     data_root = read("DATA_ROOT", "data", _folder)
     raw_root = read("RAW_ROOT", f"{data_root}/raw", _folder)
     luigi_scheduler_url = read("LUIGI_SCHEDULER_URL", "", _http)
+    read("DASK_SCHEDULER_ADDRESS", "", _dask)  # which is used where Dask computes
     log_level = read("LOG_LEVEL", "WARNING", _level)
     if faults:
         raise SettingsError("; ".join(faults))
@@ -82,6 +83,12 @@ def _folder(value: str) -> str | None:
 def _http(value: str) -> str | None:
     right = value.startswith(("http://", "https://")) and urlsplit(value).hostname
     wrong = "is not the address of a luigid; give http://HOST:PORT or nothing"
+    return wrong if value and not right else None
+
+
+def _dask(value: str) -> str | None:
+    right = re.fullmatch(r"(tcp|tls)://[^/@\s]+:\d{1,5}", value)
+    wrong = "is not the address of a scheduler; give tcp://HOST:PORT or nothing"
     return wrong if value and not right else None
 
 

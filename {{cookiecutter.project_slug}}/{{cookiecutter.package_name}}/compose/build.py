@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -15,6 +16,7 @@ from typing import Any
 import luigi
 from luigi import task_status
 
+from .cluster import on_cluster, reach
 from .errors import ComposeError, InterruptError
 from .graph import flat, is_external, label, outputs
 from .history import remember
@@ -32,6 +34,7 @@ def build(tasks: list[luigi.Task], workers: int, scheduler_url: str) -> int:
 
     Raises InterruptError on Ctrl-C or SIGTERM, once all that ran has stopped.
     """
+    reach()
     config = luigi.configuration.get_config()
     config.set("core", "no_configure_logging", "true")
     config.set("core", "rpc-retry-wait", "1")
@@ -71,10 +74,12 @@ class Announced:
 
     def __init__(self, process: Any) -> None:
         self.is_process = process.use_multiprocessing
-        self.inside = inside(process.task)
+        self.task = process.task
+        self.contexts = contextlib.ExitStack()
 
     def __enter__(self) -> None:
-        self.inside.__enter__()
+        self.contexts.enter_context(inside(self.task))
+        self.contexts.enter_context(on_cluster())
         quiet_luigi()
         luigi.Task.event_handler(luigi.Event.SUCCESS)(remember)
         luigi.Task.event_handler(luigi.Event.SUCCESS)(_announce_success)
@@ -83,7 +88,7 @@ class Announced:
             as_a_task(INTERRUPTED)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self.inside.__exit__(kind, error, trace)
+        self.contexts.close()
         sys.stderr.flush()
         if self.is_process and kind is KeyboardInterrupt:
             os._exit(INTERRUPTED)  # at once: its threads may still work on what is interrupted
@@ -103,11 +108,12 @@ def sentence(error: object) -> str:
         return re.sub(r"^Task \S+ ", "", text)  # Luigi's, and its own name of the task
     if isinstance(error, ComposeError | OSError):
         return text
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[1].name  # which may lie elsewhere on a worker
+    ours = ("__main__.py", "arguments.py", "cli.py")
     where = ""
     for frame in traceback.extract_tb(error.__traceback__):
         path = Path(frame.filename)
-        if path.parent == package and path.name not in ("__main__.py", "arguments.py", "cli.py"):
+        if path.parent.name == package and path.name not in ours:
             where = f" ({path.name}, line {frame.lineno})"
     return f"{type(error).__name__}: {text}{where}"
 

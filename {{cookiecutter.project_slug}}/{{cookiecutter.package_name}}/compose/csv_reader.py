@@ -34,6 +34,8 @@ class CSVReader:
     encoding: str = "utf-8"
     block_size: int = csv_blocks.BLOCK_SIZE
     options: dict[str, Any] = field(default_factory=dict)
+    run: str = field(default_factory=lambda: uuid.uuid4().hex)  # names its work on a cluster, where
+    # runs share work of the same name, and a file may have changed between two
 
     def frame(self, files: list[str]) -> dd.DataFrame:
         """The columns of the schema, a partition for each `block_size` bytes.

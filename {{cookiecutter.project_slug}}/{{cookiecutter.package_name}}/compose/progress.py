@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ import luigi
 from .graph import label
 
 _shown: list[Any] = []  # the rich Progress that is on the screen
+draw: list[Callable[[int, int], None]] = []  # moves the bar of the task that runs: done, of all
 
 
 @contextmanager
@@ -53,16 +54,21 @@ def inside(task: luigi.Task) -> Iterator[None]:
     progress = _shown[0]
     bar = progress.add_task(label(task), total=None)
 
+    def move(done: int, total: int) -> None:
+        progress.update(bar, total=total, completed=done)
+
     def begin(dsk: Any, state: Any) -> None:
-        progress.update(bar, total=len(state["ready"]) + len(state["waiting"]), completed=0)
+        move(0, len(state["ready"]) + len(state["waiting"]))
 
     def step(*about: Any) -> None:
         progress.advance(bar)
 
+    draw.append(move)
     try:
         with Callback(start_state=begin, posttask=step):
             yield
     finally:
+        draw.clear()
         progress.remove_task(bar)
 
 
