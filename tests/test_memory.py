@@ -127,7 +127,7 @@ def large(new_project: Project) -> Project:
 @pytest.mark.slow
 def test_data_four_times_larger_than_memory_is_cleaned_and_scored(large: Project) -> None:
     limit = 1_000
-    assert deliver(large.raw / "flights", 44_000_000) > 4 * limit << 20
+    assert deliver(large.raw / "flights", 45_000_000) > 4 * limit << 20
     done = limited(large, limit, PACKAGE, "run", "AirportScores")
     assert done.returncode == 0, done.stderr
     compare(large)
