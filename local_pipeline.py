@@ -29,7 +29,7 @@ ATTRIBUTES = """
     accepts_messages batch_param_names batchable bulk_complete clone clone_parent complete deps
     disable_hard_timeout disable_window disable_window_seconds disabled dynamic_requires
     event_handler forced frames from_str_params get_param_names get_param_values get_params
-    get_task_family get_task_namespace has_excessive initialized input max_batch_size
+    get_task_family get_task_namespace has_excessive index initialized input max_batch_size
     namespace_at_class_time no_unpicklable_properties on_failure on_success output owner_email
     param_args param_kwargs priority process_resources register remove_event_handler requires
     resources retry_count rowwise run schema set_progress_percentage set_status_message

@@ -112,9 +112,14 @@ def project(finished: Path, tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def frame() -> Callable[..., Any]:
-    """Makes a Dask frame of a schema from a few rows, cut into so many partitions."""
-    from o_brien_s_flights_b.compose import frames
+def frame(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Makes a Dask frame of a schema from a few rows, cut into so many partitions.
+
+    Each is written as a part of its own, however small.
+    """
+    from o_brien_s_flights_b.compose import frames, joins
+
+    monkeypatch.setattr(joins, "BLOCK_SIZE", 0)
 
     def make(schema: Any, rows: list[dict[str, Any]], partitions: int = 1) -> Any:
         import dask.dataframe as dd

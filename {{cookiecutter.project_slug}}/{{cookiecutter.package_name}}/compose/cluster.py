@@ -44,11 +44,13 @@ def reach() -> None:
 @contextmanager
 def on_cluster() -> Iterator[None]:
     """Have Dask compute there; it is connected only while there is something to compute."""
+    from dask import config, threaded
+
     if not address():
-        yield
+        with config.set(scheduler=config.get("scheduler", None) or threaded.get):
+            yield
         return
     import distributed  # noqa: F401  # first, since its settings must outlive those below
-    from dask import config
 
     method = config.get("dataframe.shuffle.method", None) or "p2p"  # which needs no shared disk
     with config.set({"scheduler": compute, "dataframe.shuffle.method": method}):

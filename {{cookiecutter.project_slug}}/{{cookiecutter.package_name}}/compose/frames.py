@@ -35,6 +35,9 @@ def check_dask(frame: Any) -> None:
 
 def check_meta(meta: pd.DataFrame, schema: pa.Schema) -> None:
     """Raise DataError, naming every column at fault, unless a frame of this meta fits."""
+    if fine := [repr(field.name) for field in schema if _has_nanoseconds(field)]:
+        refused = f"the schema has nanoseconds in {', '.join(fine)}, which Spark refuses"
+        raise DataError(f'{refused}; declare "us" there')
     found = pa.Schema.from_pandas(meta, preserve_index=False)
     if faults := _differences(found, schema):
         lost = [n for n in meta.index.names if n in schema.names and n not in found.names]
@@ -42,8 +45,11 @@ def check_meta(meta: pd.DataFrame, schema: pa.Schema) -> None:
         raise DataError(f"the frame does not fit the schema: {'; '.join(faults)}; {cure}")
 
 
-def to_table(part: pd.DataFrame, schema: pa.Schema, name: str) -> pa.Table:
+def to_table(
+    part: pd.DataFrame, schema: pa.Schema, name: str, index: str | None = None
+) -> pa.Table:
     """One part as a table that fits the schema. Raises DataError naming the part and columns."""
+    part = part if index is None else part.reset_index()
     try:
         table = pa.Table.from_pandas(part, preserve_index=False)
     except (pa.ArrowException, OverflowError, ValueError) as error:  # Python objects
@@ -62,13 +68,22 @@ def to_table(part: pd.DataFrame, schema: pa.Schema, name: str) -> pa.Table:
     if faults:
         raise DataError(f"{name} does not fit the schema: {'; '.join(faults)}")
     table = table.cast(schema.remove_metadata())
-    return table.replace_schema_metadata(_metadata(schema))
+    return table.replace_schema_metadata(_metadata(schema, index))
+
+
+def _has_nanoseconds(field: pa.Field) -> bool:
+    kind = field.type
+    is_time = pa.types.is_timestamp(kind) or pa.types.is_time(kind)
+    return (is_time and kind.unit == "ns") or any(
+        _has_nanoseconds(kind.field(number)) for number in range(kind.num_fields)
+    )
 
 
 @cache
-def _metadata(schema: pa.Schema) -> Any:
-    """What tells pandas the dtypes of the columns."""
-    return pa.Schema.from_pandas(empty_frame(schema)).metadata
+def _metadata(schema: pa.Schema, index: str | None) -> Any:
+    """What tells pandas the dtypes of the columns, and the index."""
+    frame = empty_frame(schema)
+    return pa.Schema.from_pandas(frame if index is None else frame.set_index(index)).metadata
 
 
 def _first_wrong(values: Any, field: pa.Field) -> str | None:

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 class ParquetTarget(BaseDaskTarget):
     """A folder of Parquet files."""
 
+    declarations = ("schema", "index")
     suffix = ".parquet"
+
+    def __init__(self, *args: Any, index: str | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.index = index
 
     def write_dask(
         self,
@@ -29,7 +34,7 @@ class ParquetTarget(BaseDaskTarget):
     ) -> None:
         """Write and commit the frame; options as for pyarrow.parquet.write_table.
 
-        What `reuse` knows of its parts is not computed.
+        What `reuse` knows of its parts is not computed. Else small parts are joined.
 
         Without a schema timestamps become microseconds, since Spark refuses nanoseconds.
 
@@ -37,13 +42,16 @@ class ParquetTarget(BaseDaskTarget):
         if its commit may have reached storage: they wait for `clean`. Raises DataError before any
         data is read if the frame does not fit the schema.
         """
-        from . import parquet_writer
+        from . import divisions, parquet_writer
 
         frames.check_dask(frame)
         if not self.flag:
             raise TypeError(f"{self.path} has no flag, so nothing could tell when it is complete")
         if self.schema is not None:
-            frames.check_meta(frame._meta, self.schema)
+            meta = frame._meta
+            if self.index:
+                meta = divisions.unindexed(meta, self.schema, self.index)
+            frames.check_meta(meta, self.schema)
         unit = "us" if self.schema is None else None
         options = {"compression": compression, "coerce_timestamps": unit} | options
         if self.replace or not self.exists():
@@ -73,8 +81,12 @@ class ParquetTarget(BaseDaskTarget):
         options = {"storage_options": self.storage_options or None} | options
         if self.schema is None:
             return dd.read_parquet(files, columns=columns, filters=filters, **options)
-        local = {} if is_url(self.path) else {"filesystem": LocalFileSystem()}
-        options = {"dtype_backend": "pyarrow"} | local | options
+        if self.index:  # with Arrow's file system, Dask does not find divisions
+            options = {"index": self.index, "calculate_divisions": True} | options
+            columns = [name for name in columns or self.schema.names if name != self.index]
+        elif not is_url(self.path):
+            options = {"filesystem": LocalFileSystem()} | options
+        options = {"dtype_backend": "pyarrow"} | options
         frame = dd.read_parquet(files, columns=columns, filters=filters, **options)
         meta = frames.empty_frame(self.schema, list(frame.columns))
         if frame._meta.dtypes.to_dict() == meta.dtypes.to_dict():

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from . import commit, frames
+from . import commit, divisions, frames
 from .errors import DataError
+from .joins import SIZE, joined
 from .leftovers import sweep
 from .roots import filesystem
 
@@ -35,10 +36,13 @@ def write(
         fs.makedirs(path, exist_ok=True)
     schema = frames.schema_of(frame) if target.schema is None else target.schema
     attempt = commit.new_attempt()
-    writer = PartWriter(path, target.storage_options, attempt, schema, target.schema, options)
+    given = (target.storage_options, attempt, schema, target.schema, target.index, options)
+    writer = PartWriter(path, *given)
     committed, is_unsure = None, False
     try:
         parts, reused = _compute(writer, frame, reuse)
+        if target.index:
+            divisions.check(parts, schema, target.index)
         if faults := commit.damaged(parts, target.sizes()):
             raise DataError(f"somebody cleans {path}: {'; '.join(faults)}; run again")
         manifest = ({"reused": reused} if reuse else {}) | _describe(target, parts, schema)
@@ -66,6 +70,7 @@ class PartWriter:
     attempt: str
     schema: pa.Schema
     declared: pa.Schema | None
+    index: str | None
     options: dict[str, Any]
 
     @property
@@ -74,26 +79,37 @@ class PartWriter:
 
     def path(self, number: int) -> str:
         """A path that no other call gives."""
-        name = f"part-{number:05d}-{self.attempt}{uuid.uuid4().hex[:8]}.parquet"
+        return self.at(f"part-{number:05d}-{self.attempt}{uuid.uuid4().hex[:8]}.parquet")
+
+    def at(self, name: str) -> str:
         return f"{self.folder.rstrip('/')}/{name}"
 
     def __call__(self, part: pd.DataFrame, number: int) -> dict[str, Any]:
         """The name of the file, its rows, bytes and SHA-256. Raises DataError where it misfits."""
         import pyarrow as pa
-        from pyarrow import parquet
 
         path = self.path(number)
-        name = path.rpartition("/")[2]
         if self.declared is not None:
-            table = frames.to_table(part, self.schema, name)
+            name = path.rpartition("/")[2]
+            table = frames.to_table(part, self.schema, name, self.index)
         else:
             table = pa.Table.from_pandas(part, schema=self.schema, preserve_index=None)
+        return self.write(table, path)
+
+    def write(self, table: pa.Table, path: str) -> dict[str, Any]:
+        """The same of a table that fits."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        name = path.rpartition("/")[2]
+        ends = divisions.ends(table, self.index, name) if self.index else {}
         stream = pa.BufferOutputStream()  # Arrow's own, which needs no lock of Python's
         parquet.write_table(table, stream, **self.options)
         data = stream.getvalue().to_pybytes()
         self.fs.pipe_file(path, data)
         digest = hashlib.sha256(data).hexdigest()
-        return {"name": name, "rows": len(part), "bytes": len(data), "sha256": digest}
+        known = {"name": name, "rows": len(table), "bytes": len(data), "sha256": digest}
+        return known | ends | {SIZE: table.nbytes}
 
 
 def _compute(
@@ -110,6 +126,10 @@ def _compute(
     left = [number for number in range(len(lazy)) if number not in known]
     write = delayed(writer)
     made = dict(zip(left, compute(*(write(lazy[n], n) for n in left)), strict=True))
+    if writer.declared is not None and not reuse:
+        made = joined(writer, made)
+    for part in made.values():
+        del part[SIZE]
     if reuse:
         made = {number: part | {"source": reuse.keys[number]} for number, part in made.items()}
     return [part for _, part in sorted((known | made).items())], len(known)

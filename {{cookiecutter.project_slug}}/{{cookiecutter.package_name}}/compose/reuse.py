@@ -63,8 +63,8 @@ class Reuse:
                 fs.cp_file(source, path)
         except OSError:  # somebody removed it
             return None
-        kept = {name: part[name] for name in ("rows", "bytes", "sha256", "source")}
-        return {"name": path.rpartition("/")[2]} | kept
+        kept = {n: part[n] for n in part.keys() - {"path"}}
+        return kept | {"name": path.rpartition("/")[2]}
 
 
 def reuse(stage: luigi.Task, frame: dd.DataFrame) -> Reuse | None:

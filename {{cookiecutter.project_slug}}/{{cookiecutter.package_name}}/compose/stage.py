@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import luigi
 import pyarrow as pa
 
+from .memory import bounded
 from .output import SaltedOutput
 from .parquet_target import ParquetTarget
 from .requirement import Requires
@@ -24,10 +25,14 @@ class Stage(luigi.Task):
 
     A stage with one requirement, each of whose rows comes from one row there, may declare
     `rowwise = True`: parts whose source has not changed are then taken from an earlier output.
+
+    A stage whose rows are sorted by a column may declare `index = "column"` and return a frame with
+    that index. Whoever requires it gets such a frame, of which `loc` reads no more than it must.
     """
 
     schema: ClassVar[pa.Schema]
     rowwise: ClassVar[bool] = False
+    index: ClassVar[str | None] = None
     requires: ClassVar[Any] = Requires()
     output: ClassVar[Any] = SaltedOutput(target_class=ParquetTarget)
 
@@ -45,8 +50,10 @@ class Stage(luigi.Task):
         return {name: _as_frames(task) for name, task in self.requires().items()}
 
     def run(self) -> None:
-        frame = self.transform(**self.frames())
-        self.output().write_dask(frame, **({"reuse": reuse(self, frame)} if self.rowwise else {}))
+        with bounded():
+            frame = self.transform(**self.frames())
+            options = {"reuse": reuse(self, frame)} if self.rowwise else {}
+            self.output().write_dask(frame, **options)
 
 
 class ExternalData(luigi.ExternalTask):

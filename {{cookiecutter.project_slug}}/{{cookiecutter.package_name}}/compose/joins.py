@@ -1,0 +1,51 @@
+"""READ. Small parts of a dataset, such as a filter leaves, are joined to files worth reading."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .csv_blocks import BLOCK_SIZE
+
+if TYPE_CHECKING:
+    from .parquet_writer import PartWriter
+
+SIZE = "in memory"  # bytes, which a part is known by until it is in the manifest
+Part = dict[str, Any]
+
+
+def joined(writer: PartWriter, parts: dict[int, Part]) -> dict[int, Part]:
+    """The parts by their numbers, once each group is one. What they were made of, nobody names."""
+    from dask.base import compute
+    from dask.delayed import delayed
+
+    groups = joinable([part[SIZE] for part in parts.values()], BLOCK_SIZE)
+    several = [group for group in groups if len(group) > 1]
+    join = delayed(_join)
+    made = compute(*(join(writer, [parts[n] for n in group], group[0]) for group in several))
+    return {group[0]: parts[group[0]] for group in groups} | {
+        group[0]: part for group, part in zip(several, made, strict=True)
+    }
+
+
+def joinable(sizes: list[int], block: int) -> list[list[int]]:
+    """Neighbours as groups, where one of the two is small and both are no more than a block."""
+    groups: list[list[int]] = []
+    total = 0
+    for number, size in enumerate(sizes):
+        if not groups or min(size, total) > block // 4 or total + size > block:
+            groups.append([])
+            total = 0
+        groups[-1].append(number)
+        total += size
+    return groups
+
+
+def _join(writer: PartWriter, parts: list[Part], number: int) -> Part:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    tables = []
+    for part in parts:
+        file = pa.BufferReader(writer.fs.cat_file(writer.at(part["name"])))
+        tables.append(parquet.ParquetFile(file).read(use_threads=False))
+    return writer.write(pa.concat_tables(tables), writer.path(number))
