@@ -23,6 +23,7 @@ from o_brien_s_flights_b.compose import (
     SaltedOutput,
     TargetOutput,
     build,
+    errors,
     commit,
     salts,
     tables,
@@ -194,7 +195,7 @@ def test_no_control_character_reaches_the_terminal() -> None:
 
 def test_no_password_of_an_address_is_shown() -> None:
     error = RuntimeError("no answer from http://me:hunter2@host:1/")
-    assert build.sentence(error) == "RuntimeError: no answer from http://host:1/"
+    assert errors.sentence(error) == "RuntimeError: no answer from http://host:1/"
 
 
 def test_forcing_asks_for_an_output_that_tells_when_it_was_written(add_task, capsys) -> None:

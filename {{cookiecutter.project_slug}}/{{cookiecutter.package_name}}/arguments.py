@@ -10,7 +10,7 @@ import click
 import luigi
 
 from .compose import ComposeError
-from .compose.build import sentence
+from .compose.errors import sentence
 
 PACKAGE = str(__package__)
 

@@ -28,10 +28,9 @@ from .compose.build import (
     MISUSED,
     build,
     quiet_luigi,
-    sentence,
 )
 from .compose.describe import absence, completeness, describe, report_path, results
-from .compose.errors import InterruptError
+from .compose.errors import InterruptError, sentence
 from .compose.force import force
 from .compose.graph import flat, is_external, label, outputs, walk
 from .compose.roots import near

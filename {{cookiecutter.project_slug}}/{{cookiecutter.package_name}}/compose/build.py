@@ -5,19 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import signal
 import sys
-import traceback
 import warnings
-from pathlib import Path
 from typing import Any
 
 import luigi
 from luigi import task_status
 
 from .cluster import on_cluster, reach
-from .errors import ComposeError, InterruptError
+from .errors import InterruptError, public, sentence
 from .graph import flat, is_external, label, outputs
 from .history import remember
 from .progress import bars, inside, say
@@ -101,28 +98,6 @@ def quiet_luigi() -> None:
     logging.getLogger("luigi-interface").setLevel(wanted)
 
 
-def sentence(error: object) -> str:
-    """What went wrong; for an error that is not ours, with the user's line that raised it."""
-    text = _public(error)
-    if not isinstance(error, BaseException):
-        return re.sub(r"^Task \S+ ", "", text)  # Luigi's, and its own name of the task
-    if isinstance(error, ComposeError | OSError):
-        return text
-    package = Path(__file__).parents[1].name  # which may lie elsewhere on a worker
-    ours = ("__main__.py", "arguments.py", "cli.py")
-    where = ""
-    for frame in traceback.extract_tb(error.__traceback__):
-        path = Path(frame.filename)
-        if path.parent.name == package and path.name not in ours:
-            where = f" ({path.name}, line {frame.lineno})"
-    return f"{type(error).__name__}: {text}{where}"
-
-
-def _public(said: object) -> str:
-    """As text, without the password of an address."""
-    return re.sub(r"//[^/@\s]+@", "//", str(said))
-
-
 def _announce_success(task: luigi.Task) -> None:
     if not isinstance(task, luigi.WrapperTask):
         say(f"done    {label(task)}", done=True)
@@ -139,7 +114,7 @@ def _inputs(task: luigi.Task) -> str:
     """A line with what the task requires, and where that lies."""
     inputs = []
     for required in flat(task.requires()):
-        paths = [near(_public(getattr(t, "path", t))) for t in outputs(required)]
+        paths = [near(public(getattr(t, "path", t))) for t in outputs(required)]
         inputs.append(": ".join(filter(None, (label(required), " and ".join(paths)))))
     return f"\n        from {_some(inputs)}" if inputs else ""
 

@@ -34,8 +34,8 @@ class CSVReader:
     encoding: str = "utf-8"
     block_size: int = csv_blocks.BLOCK_SIZE
     options: dict[str, Any] = field(default_factory=dict)
-    run: str = field(default_factory=lambda: uuid.uuid4().hex)  # names its work on a cluster, where
-    # runs share work of the same name, and a file may have changed between two
+    # On a cluster work is shared by its name; since then a file may have changed.
+    nonce: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def frame(self, files: list[str]) -> dd.DataFrame:
         """The columns of the schema, a partition for each `block_size` bytes.
@@ -44,8 +44,8 @@ class CSVReader:
         """
         import dask.dataframe as dd
 
-        groups = self.groups(files)
-        return dd.from_map(_read, groups, meta=frames.empty_frame(self.schema), reader=self)
+        meta = frames.empty_frame(self.schema)
+        return dd.from_map(_read, self.groups(files), meta=meta, reader=self)
 
     def groups(self, files: list[str]) -> list[list[Block]]:
         """The blocks of each partition; errors as those of `frame`."""
