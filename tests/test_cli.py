@@ -23,8 +23,8 @@ from o_brien_s_flights_b.compose import (
     SaltedOutput,
     TargetOutput,
     build,
-    errors,
     commit,
+    errors,
     salts,
     tables,
 )
