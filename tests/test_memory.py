@@ -29,12 +29,12 @@ def test_a_sort_by_time_is_right_and_leaves_nothing_on_disk(tmp_path, monkeypatc
 
 
 def test_what_the_user_configured_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dask import config
+    from dask import config, threaded
 
     def seen() -> list[Any]:
         with memory.bounded():
             return [config.get(name) for name in ("num_workers", "scheduler")]
 
-    assert seen() == [min(os.cpu_count() or 1, memory.THREADS), "threads"]
+    assert seen() == [min(os.cpu_count() or 1, memory.THREADS), threaded.get]
     with config.set(num_workers=64, scheduler="sync"):
         assert seen() == [64, "sync"]

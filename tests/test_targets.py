@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dask
 import dask.dataframe as dd
 import pandas as pd
 import pyarrow as pa
@@ -103,6 +104,16 @@ def test_of_a_long_manifest_only_the_head_is_read_for_what_it_says(target, frame
     assert head == {name: whole[name] for name in ("rows", "bytes", "created")}
     flag.write_text(json.dumps({"lineage": {}} | whole), encoding="utf-8")  # of an older project
     assert target.manifest(whole=False)["rows"] == 3
+
+
+def test_reading_leaves_room_for_the_settings_of_a_cluster(target, frame, monkeypatch) -> None:
+    """Where nothing is set of `distributed`, Dask forgets what an import sets meanwhile."""
+    target.write_dask(frame(SCHEMA, ROWS))
+    monkeypatch.delitem(dask.config.config, "distributed", raising=False)
+    target.read_dask()
+    with dask.config.set({"distributed.diagnostics.computations.nframes": 0}):
+        dask.config.config["distributed"]["comm"] = "set by an import"
+    assert dask.config.get("distributed.comm") == "set by an import"
 
 
 def test_a_complete_folder_is_plain_parquet(target, frame) -> None:

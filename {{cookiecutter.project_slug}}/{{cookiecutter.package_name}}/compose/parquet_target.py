@@ -76,8 +76,13 @@ class ParquetTarget(BaseDaskTarget):
 
     def _read(self, files: list[str], columns: Any, filters: Any, options: dict[str, Any]) -> Any:
         import dask.dataframe as dd
+        from dask import config
         from pyarrow.fs import LocalFileSystem
 
+        # Dask sets and resets this while it reads; were it absent, all of `distributed` would go.
+        nframes = {"distributed": {"diagnostics": {"computations": {"nframes": 0}}}}
+        if not config.get("distributed", None):
+            config.update_defaults(nframes)
         options = {"storage_options": self.storage_options or None} | options
         if self.schema is None:
             return dd.read_parquet(files, columns=columns, filters=filters, **options)
