@@ -3,14 +3,117 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import dask
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from baking import clean_environ, run
+from conftest import PACKAGE, Project
 from o_brien_s_flights_b.compose import memory
+from pyarrow import csv
+
+LIMITED = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv[1]) << 20,) * 2)
+del sys.argv[:2]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+STAGES = """
+
+class SortedFlights(Stage):
+    schema = schemas.CLEAN_FLIGHTS
+    index = "time_hour"
+    flights = Requirement(CleanFlights)
+
+    def transform(self, flights: dd.DataFrame) -> dd.DataFrame:
+        return flights.set_index("time_hour")
+
+
+class JoinedFlights(Stage):
+    schema = schemas.CLEAN_FLIGHTS
+    flights = Requirement(CleanFlights)
+
+    def transform(self, flights: dd.DataFrame) -> dd.DataFrame:
+        names = ["flight", "origin", "dest"]
+        return flights.drop(columns=names[1:]).merge(flights[names], on="flight")[self.schema.names]
+"""
+WHOLE = """
+from {package} import tasks
+frame = tasks.CleanFlights().output().read_dask().compute()
+"""
+needs_limits = pytest.mark.skipif(os.name == "nt", reason="Windows has no such limits")
+
+
+def deliver(folder: Path, rows: int) -> int:
+    """Flights in one CSV file, drawn with a seed; its bytes."""
+    folder.mkdir(parents=True)
+    path, random, step = folder / "flights.csv", np.random.default_rng(2013), 500_000
+    hours = pa.array(
+        [
+            f"2013-{h // 720 % 12 + 1:02}-{h // 24 % 28 + 1:02}T{h % 24:02}:00:00Z"
+            for h in range(8640)
+        ]
+    )
+    airports = pa.array(["IAH", "MIA", "BQN", "ATL", "ORD", "FLL", "IAD", "MCO", "PBI", "TPA"])
+    remarks = pa.array([letter * 50 for letter in "abc"])
+    with path.open("wb") as file:
+        for first in range(0, rows, step):
+            count = min(step, rows - first)
+            minutes = pa.array(["NA", *map(str, range(-60, 190))])
+
+            def drawn(texts: pa.Array, count: int = count) -> pa.Array:
+                return texts.take(pa.array(random.integers(0, len(texts), count)))
+
+            table = pa.table(
+                {
+                    "time_hour": drawn(hours),
+                    "carrier": drawn(pa.array(["UA", "AA", "B6"])),
+                    "flight": np.arange(first, first + count),
+                    "origin": drawn(pa.array(["EWR", "LGA", "JFK"])),
+                    "dest": drawn(airports),
+                    "arr_delay": drawn(minutes),
+                    "remarks": drawn(remarks),  # of no use: as wide a file as the real one
+                }
+            )
+            options = csv.WriteOptions(include_header=first == 0, quoting_style="none")
+            csv.write_csv(table, file, options)
+    return path.stat().st_size
+
+
+def limited(project: Project, limit: int, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a module of the project in a process that may take so many MiB."""
+    environ = clean_environ(DASK_NUM_WORKERS="2", PYTHONPATH=str(project.path))
+    command = [sys.executable, "-c", LIMITED, str(limit), *words]
+    return run(command, cwd=project.path, env=environ, timeout=1200)
+
+
+def table(project: Project, task: str) -> str:
+    """The files of a task's dataset, for DuckDB."""
+    return f"read_parquet('{project.path}/data/{task}-*/*.parquet')"
+
+
+def compare(project: Project) -> None:
+    """What CleanFlights and AirportScores wrote, with the same by DuckDB from the CSV file."""
+    raw = f"read_csv('{project.raw}/flights/*.csv', nullstr='NA')"
+    clean = f"(select *, arr_delay >= 15 as late from {raw} where arr_delay is not null)"
+    same = "count(*), sum(flight), sum(arr_delay), count(*) filter (late), max(dest)"
+    (ours,) = duckdb.sql(f"select {same} from {table(project, 'CleanFlights')}").fetchall()
+    assert [ours] == duckdb.sql(f"select {same} from {clean}").fetchall()
+    scored = f"""
+        select dest, count(*) as flights, avg(arr_delay) as mean, avg(1 - late::int) as on_time
+        from {clean} group by dest order by dest
+    """
+    names = "dest, flights, mean_delay, on_time"
+    rows = duckdb.sql(f"select {names} from {table(project, 'AirportScores')} order by dest")
+    for mine, other in zip(rows.fetchall(), duckdb.sql(scored).fetchall(), strict=True):
+        assert mine == pytest.approx(other)
 
 
 def test_a_sort_by_time_is_right_and_leaves_nothing_on_disk(tmp_path, monkeypatch, frame) -> None:
@@ -38,3 +141,43 @@ def test_what_the_user_configured_stands(monkeypatch: pytest.MonkeyPatch) -> Non
     assert seen() == [min(os.cpu_count() or 1, memory.THREADS), threaded.get]
     with config.set(num_workers=64, scheduler="sync"):
         assert seen() == [64, "sync"]
+
+
+@pytest.fixture
+def large(new_project: Project) -> Project:
+    for path in (new_project.raw / "flights").iterdir():
+        path.unlink()
+    (new_project.raw / "flights").rmdir()
+    return new_project
+
+
+@needs_limits
+@pytest.mark.slow
+def test_data_four_times_larger_than_memory_is_cleaned_and_scored(large: Project) -> None:
+    limit = 1_000
+    assert deliver(large.raw / "flights", 45_000_000) > 4 * limit << 20
+    done = limited(large, limit, PACKAGE, "run", "AirportScores")
+    assert done.returncode == 0, done.stderr
+    compare(large)
+    (large.path / "whole.py").write_text(WHOLE.format(package=PACKAGE))
+    assert limited(large, limit, "whole").returncode != 0
+
+
+@needs_limits
+@pytest.mark.slow
+def test_a_sort_and_a_join_larger_than_memory_spill_to_disk(large: Project, tmp_path) -> None:
+    with (large.package / "tasks.py").open("a", encoding="utf-8") as file:
+        file.write(STAGES)
+    rows, limit = 20_000_000, 1_400
+    deliver(large.raw / "flights", rows)
+    for task in ("SortedFlights", "JoinedFlights"):
+        done = limited(large, limit, PACKAGE, "run", task)
+        assert done.returncode == 0, done.stderr
+        same = "count(*), sum(flight), sum(arr_delay), sum(hash(flight, origin, dest))"
+        (ours, theirs) = (
+            duckdb.sql(f"select {same} from {table(large, name)}").fetchall()
+            for name in (task, "CleanFlights")
+        )
+        assert ours == theirs
+    (large.path / "whole.py").write_text(WHOLE.format(package=PACKAGE))
+    assert limited(large, limit, "whole").returncode != 0
