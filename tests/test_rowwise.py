@@ -13,6 +13,7 @@ from typing import Any
 import cut_sample
 import luigi
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import Project
 from hypothesis import given
@@ -21,12 +22,14 @@ from o_brien_s_flights_b import tasks
 from o_brien_s_flights_b.compose import (
     ComposeError,
     CSVTarget,
+    DataError,
     ExternalData,
     ParquetTarget,
     Requirement,
     Stage,
     TargetOutput,
     csv_blocks,
+    parquet_writer,
     reuse,
     salts,
 )
@@ -209,6 +212,85 @@ def test_a_stage_with_two_requirements_is_refused(numbers) -> None:
     built(Positive())
     with pytest.raises(ComposeError, match="requires 2 things, but a rowwise stage requires one"):
         Both().run()
+
+
+def test_what_is_no_dask_frame_is_refused_in_a_sentence(numbers, monkeypatch) -> None:
+    numbers(1)
+    monkeypatch.setattr(Doubled, "transform", lambda self, raw: raw.compute())
+    with pytest.raises(DataError, match="a Dask frame is needed, not pandas's"):
+        Doubled().run()
+
+
+class RawParts(ExternalData):
+    schema = NUMBERS
+    output = TargetOutput("raw/parts", target_class=ParquetTarget, flag=None, glob="**/*.parquet")
+
+
+class Parts(Stage):
+    schema = NUMBERS
+    rowwise = True
+    raw = Requirement(RawParts)
+
+    def transform(self, raw: Any) -> Any:
+        return raw
+
+
+def deliver(root: Path, name: str, number: int) -> None:
+    path = root / "raw" / "parts" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"n": [number], "word": ["a"]}), path)
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_parts_are_known_in_the_order_in_which_dask_reads_them(data_root, monkeypatch, scheme):
+    monkeypatch.setenv("RAW_ROOT", f"{scheme}{data_root}/raw")
+    output = TargetOutput(f"{scheme}{data_root}/raw/parts", target_class=ParquetTarget, flag=None)
+    monkeypatch.setattr(RawParts, "output", output)
+    for number in (1, 2, 10):
+        deliver(data_root, f"{number}.parquet", number)
+    built(Parts())
+    deliver(data_root, "11.parquet", 11)
+    assert built(Parts())["reused"] == 3
+    assert rows(Parts()) == [1, 2, 10, 11]
+
+
+def test_a_value_that_a_folder_names_belongs_to_the_part(data_root, monkeypatch) -> None:
+    schema = NUMBERS.append(pa.field("year", pa.int32()))
+    for task in (RawParts, Parts):
+        monkeypatch.setattr(task, "schema", schema)
+    for year in (1, 2):
+        deliver(data_root, f"year={year}/a.parquet", 0)
+    built(Parts())
+    deliver(data_root, "year=3/a.parquet", 0)
+    assert built(Parts())["reused"] == 2
+    years = [1, 2, 3]
+    assert Parts().output().read_dask()["year"].compute().tolist() == years
+    monkeypatch.setattr(Parts, "transform", lambda self, raw: raw[raw["year"] != 1])
+    for year in (4, 5):
+        deliver(data_root, f"year={year}/a.parquet", 0)
+        built(Parts())
+        years.append(year)
+        assert Parts().output().read_dask()["year"].compute().tolist() == years[1:]
+
+
+def test_another_run_of_the_same_leaves_the_parts_that_this_one_took_over(
+    numbers, monkeypatch
+) -> None:
+    numbers(1, 3)
+    built(Doubled())
+    for path in Path(Doubled().output().path).iterdir():
+        os.utime(path, (0, 0))
+    numbers(1, 3, 5)
+    make = parquet_writer.PartWriter.__call__
+
+    def late(*args: Any) -> Any:
+        monkeypatch.setattr(parquet_writer.PartWriter, "__call__", make)
+        Doubled().run()
+        return make(*args)
+
+    monkeypatch.setattr(parquet_writer.PartWriter, "__call__", late)
+    Doubled().run()
+    assert rows(Doubled()) == [2, 4, 6, 8, 10, 12]
 
 
 def test_all_the_days_of_a_year_then_one_more_one_changed_one_removed(

@@ -72,7 +72,8 @@ class ParquetTarget(BaseDaskTarget):
         return pa.concat_tables(tables).slice(0, rows)
 
     def sources(self) -> list[list[tuple[Any, ...]]]:
-        return [[(self.name(path),)] for path in self.files()]
+        names = [self.name(path) for path in _sorted(self.files())]
+        return [[(name, name.rpartition("/")[0])] for name in names]  # which may be year=2013
 
     def _read(self, files: list[str], columns: Any, filters: Any, options: dict[str, Any]) -> Any:
         import dask.dataframe as dd
@@ -84,6 +85,7 @@ class ParquetTarget(BaseDaskTarget):
         if not config.get("distributed", None):
             config.update_defaults(nframes)
         options = {"storage_options": self.storage_options or None} | options
+        files = _sorted(files)
         if self.schema is None:
             return dd.read_parquet(files, columns=columns, filters=filters, **options)
         if self.index:  # with Arrow's file system, Dask does not find divisions
@@ -98,3 +100,10 @@ class ParquetTarget(BaseDaskTarget):
             return frame
         # Another program wrote it and left no dtypes in the files for Dask to find.
         return frame.astype(meta.dtypes.to_dict())
+
+
+def _sorted(files: list[str]) -> list[str]:
+    """In the order of the numbers in their names, as Dask sorts most of them."""
+    from dask.utils import natural_sort_key
+
+    return sorted(files, key=natural_sort_key)

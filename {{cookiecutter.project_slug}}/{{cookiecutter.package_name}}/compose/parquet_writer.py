@@ -107,9 +107,8 @@ class PartWriter:
         parquet.write_table(table, stream, **self.options)
         data = stream.getvalue().to_pybytes()
         self.fs.pipe_file(path, data)
-        digest = hashlib.sha256(data).hexdigest()
-        known = {"name": name, "rows": len(table), "bytes": len(data), "sha256": digest}
-        return known | ends | {SIZE: table.nbytes}
+        known = {"name": name, "rows": len(table), "bytes": len(data), SIZE: table.nbytes}
+        return known | {"sha256": hashlib.sha256(data).hexdigest()} | ends
 
 
 def _compute(
@@ -122,6 +121,7 @@ def _compute(
     lazy = frame.to_delayed()
     if reuse and len(lazy) != len(reuse.keys):  # Dask would read several small parts as one
         lazy = frame.simplify().to_delayed(optimize_graph=False)
+        reuse = reuse if len(lazy) == len(reuse.keys) else None  # a filter may drop whole files
     known = reuse.take(writer) if reuse else {}
     left = [number for number in range(len(lazy)) if number not in known]
     write = delayed(writer)

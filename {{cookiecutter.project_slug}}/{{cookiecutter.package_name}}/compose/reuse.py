@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ import luigi
 
 from .commit import is_local
 from .errors import ComposeError
+from .frames import check_dask
 from .graph import flat, is_external, label
 from .history import read, written
 from .salts import lineage, salt
@@ -56,6 +58,7 @@ class Reuse:
                 with fs.open(source) as file:
                     if hashlib.file_digest(file, "sha256").hexdigest() != part["sha256"]:
                         return None
+                os.utime(fs._strip_protocol(source))  # else it looks like part of a dead attempt
                 fs.link(source, path)
             elif fs.size(source) != part["bytes"]:
                 return None
@@ -74,6 +77,7 @@ def reuse(stage: luigi.Task, frame: dd.DataFrame) -> Reuse | None:
     """
     from dask.dataframe.dask_expr._expr import Blockwise, MapOverlap
 
+    check_dask(frame)
     steps = [node for node in frame.expr.walk() if node.dependencies()]
     wide = [s for s in steps if not isinstance(s, Blockwise) or isinstance(s, MapOverlap)]
     if wide:
