@@ -240,6 +240,15 @@ def test_a_damaged_manifest_is_named(target, frame) -> None:
         target.read_dask()
 
 
+def test_a_damaged_head_of_a_manifest_is_named(target, frame) -> None:
+    target.write_dask(frame(SCHEMA, ROWS))
+    flag = Path(target.path) / "_SUCCESS"
+    assert target.manifest(whole=False)["rows"] == len(ROWS)
+    flag.write_text(flag.read_text(encoding="utf-8").replace('"rows": ', '"rows": x', 1))
+    with pytest.raises(DataError, match=r"_SUCCESS is damaged: .*; delete it and run again"):
+        target.manifest(whole=False)
+
+
 def test_a_folder_may_have_any_name(tmp_path) -> None:
     folder = tmp_path / "a[b]*"
     folder.mkdir()

@@ -58,8 +58,10 @@ def read_manifest(fs: Any, path: str) -> Manifest | None:
 
 def read_head(fs: Any, path: str) -> Manifest | None:
     """What stands before the parts: rows, bytes and time. All else may be long."""
-    found = _HEAD.match(_content(fs, path, end=300))
-    return json.loads(found[1] + b"}") if found else read_manifest(fs, path)
+    with contextlib.suppress(ValueError):  # damaged, which the whole of it tells
+        if found := _HEAD.match(_content(fs, path, end=300)):
+            return dict(json.loads(found[1] + b"}"))
+    return read_manifest(fs, path)
 
 
 def check_storage(fs: Any, path: str) -> bool:
