@@ -43,7 +43,11 @@ def load() -> Settings:
 
     def read(name: str, default: str, fault: Callable[[str], str | None]) -> str:
         value = os.environ.get(name, default)
-        if found := fault(value):
+        try:
+            found = fault(value)
+        except (RuntimeError, ValueError):  # whose text may hold a password
+            found = "is neither a folder nor a URL; mend it"
+        if found:
             faults.append(f"{name} {found}")
         return value
 
