@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import uuid
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,25 @@ def test_a_part_without_rows_is_no_partition(target, frame) -> None:
     assert len(target.parts()) == 3
     assert target.read_dask().npartitions == 2
     assert target.read_dask().known_divisions
+
+
+@pytest.mark.parametrize("hours", [range(6), ()])
+@pytest.mark.parametrize("columns", [[], ["at"], ["word", "x"], ["x", "at"]])
+def test_the_columns_that_are_read_are_those_asked_for(target, frame, columns, hours) -> None:
+    target.write_dask(indexed(frame(SCHEMA, rows(*hours), 3)))
+    read = target.read_dask(columns=columns)
+    found = read.compute()
+    asked = [name for name in columns if name != "at"]
+    assert (found.index.name, list(found.columns), list(read.columns)) == ("at", asked, asked)
+    assert len(found) == len(hours)
+
+
+@pytest.mark.parametrize("kind", [pa.time64("us"), pa.duration("us"), pa.binary()])
+def test_an_index_that_text_cannot_hold_is_refused_before_data_is_read(frame, kind) -> None:
+    schema = pa.schema([("key", kind), ("x", pa.int64())])
+    target = ParquetTarget("memory://none", schema=schema, index="key")
+    with pytest.raises(DataError, match=rf"the index 'key' is {re.escape(str(kind))}; declare"):
+        target.write_dask(indexed(frame(schema, []), "key"))
 
 
 @pytest.mark.parametrize(

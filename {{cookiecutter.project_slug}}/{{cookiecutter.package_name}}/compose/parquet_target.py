@@ -90,11 +90,15 @@ class ParquetTarget(BaseDaskTarget):
             return dd.read_parquet(files, columns=columns, filters=filters, **options)
         if self.index:  # with Arrow's file system, Dask does not find divisions
             options = {"index": self.index, "calculate_divisions": True} | options
-            columns = [name for name in columns or self.schema.names if name != self.index]
+            columns = self.schema.names if columns is None else columns
+            columns = [name for name in columns if name != self.index]
         elif not is_url(self.path):
             options = {"filesystem": LocalFileSystem()} | options
         options = {"dtype_backend": "pyarrow"} | options
         frame = dd.read_parquet(files, columns=columns, filters=filters, **options)
+        if self.index and not frame.known_divisions:  # Dask's one of no rows has all columns
+            options["calculate_divisions"] = False
+            frame = dd.read_parquet(files, columns=columns, filters=filters, **options)
         meta = frames.empty_frame(self.schema, list(frame.columns))
         if frame._meta.dtypes.to_dict() == meta.dtypes.to_dict():
             return frame
