@@ -26,13 +26,7 @@ def bounded() -> Iterator[None]:
     from dask.system import CPU_COUNT
 
     parquet = {"parquet": {"minimum-partition-size": TINY}}
-    # What Dask sets for a moment while it reads Parquet; without a value it would then remove all
-    # of `distributed`, which that reading imports.
-    distributed = {"diagnostics": {"computations": {"nframes": 0}}}
-    threads = min(CPU_COUNT, THREADS)
-    config.update_defaults(
-        {"num_workers": threads, "dataframe": parquet, "distributed": distributed}
-    )
+    config.update_defaults({"num_workers": min(CPU_COUNT, THREADS), "dataframe": parquet})
     partd_encode_dispatch.register(pd.DataFrame, lambda frame: _aside)
     if step := getattr(_shuffle, "_SetPartitionsPreSetIndex", None):
         step.operation = staticmethod(_places)
