@@ -29,7 +29,7 @@ def unindexed(meta: pd.DataFrame, schema: pa.Schema, index: str) -> pd.DataFrame
         raise DataError(f"the index {index!r} is no column of the schema; declare one that is")
     kind = schema.field(index).type
     if not any(test(kind) for test in _KINDS):
-        raise DataError(f"the index {index!r} is {kind}; declare numbers, text, dates or timestamps")
+        raise DataError(f"the index {index!r} is {kind}; declare numbers, text, dates or times")
     if meta.index.name != index:
         fault = f"the frame has no index {index!r}, which the stage declares"
         raise DataError(f"{fault}; return it after set_index({index!r})")
