@@ -34,8 +34,7 @@ class CSVReader:
     encoding: str = "utf-8"
     block_size: int = csv_blocks.BLOCK_SIZE
     options: dict[str, Any] = field(default_factory=dict)
-    # On a cluster work is shared by its name; since then a file may have changed.
-    nonce: str = field(default_factory=lambda: uuid.uuid4().hex)
+    nonce: str = field(default_factory=lambda: uuid.uuid4().hex)  # else a cluster reuses old rows
 
     def frame(self, files: list[str]) -> dd.DataFrame:
         """The columns of the schema, a partition for each `block_size` bytes.
