@@ -11,12 +11,16 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+from baking import clean_environ, run
 from clusters import Cluster, cluster
 from conftest import PACKAGE, Project
 from servers import HOST
@@ -140,6 +144,13 @@ def test_the_whole_example_gives_on_a_cluster_what_it_gives_here(
     assert contents(new_project) == right
 
 
+def test_a_run_on_this_machine_does_not_import_what_a_cluster_takes(new_project: Project) -> None:
+    code = f"import sys; from {PACKAGE}.cli import main; main([]); print(*sys.modules)"
+    done = run([sys.executable, "-c", code], cwd=new_project.path, env=clean_environ())
+    assert "3 ran" in done.stdout
+    assert "distributed" not in done.stdout.split()
+
+
 def test_a_run_with_nothing_to_do_does_not_ask_for_the_cluster(project: Project) -> None:
     done = project.run(DASK_SCHEDULER_ADDRESS="tcp://127.0.0.1:9")
     assert done.returncode == 0, done.stderr
@@ -148,24 +159,36 @@ def test_a_run_with_nothing_to_do_does_not_ask_for_the_cluster(project: Project)
 
 @pytest.mark.parametrize(
     "where",
-    ["nobody", *(pytest.param(other, marks=slow) for other in ("no scheduler", "no such host"))],
+    ["nobody", "another", *(pytest.param(o, marks=slow) for o in ("no scheduler", "no such host"))],
 )
 def test_a_cluster_that_cannot_be_reached_is_one_sentence_within_ten_seconds(
     new_project: Project, where: str
 ) -> None:
     with socket.socket() as deaf:
         deaf.bind((HOST, 0))
-        if where == "no scheduler":
+        if where in ("no scheduler", "another"):
             deaf.listen()
+        if where == "another":  # which speaks first, as that of mail does
+            Thread(target=greet, args=(deaf,), daemon=True).start()
         host = "nowhere.invalid" if where == "no such host" else HOST
         address = f"tcp://{host}:{deaf.getsockname()[1]}"
         began = time.monotonic()
         done = new_project.run(DASK_SCHEDULER_ADDRESS=address)
         assert time.monotonic() - began < 10
     assert done.returncode == 1
-    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("     ")]
+    line, *rest = [line for line in done.stderr.splitlines() if not line.startswith("     ")]
+    assert rest == []
     assert f"no Dask scheduler answers at {address} (" in line
     assert "; start it, or empty DASK_SCHEDULER_ADDRESS" in line
+
+
+def greet(deaf: socket.socket) -> None:
+    """Say something to each who comes, and nothing after that."""
+    spoken = []
+    with suppress(OSError):  # it is closed
+        while True:
+            spoken.append(deaf.accept()[0])
+            spoken[-1].sendall(b"220 mail.example.com ESMTP\r\n")
 
 
 def test_a_data_root_that_workers_do_not_see_is_told_before_anything_is_computed(
@@ -327,3 +350,34 @@ def test_no_secret_is_in_the_graph_that_travels(monkeypatch: pytest.MonkeyPatch)
     there = pickle.loads(pickle.dumps(reader.fs))
     assert there == reader.fs  # where the environment says the same
     assert there.storage_options["secret"] == "s3cr3t"
+
+
+@slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot stop a process")
+@pytest.mark.parametrize("who", ["scheduler", "worker"])
+def test_one_that_falls_silent_is_told_after_a_while(
+    baked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, who: str
+) -> None:
+    from o_brien_s_flights_b import cli
+    from o_brien_s_flights_b.compose import cluster_check
+
+    monkeypatch.setattr(cluster_check, "SILENCE", 0.5)
+    watch = cluster_check.Watch.__init__
+    with cluster(baked, tmp_path, workers=1) as started:
+        silent = started.scheduler if who == "scheduler" else started.workers[0]
+
+        def stop_first(self: Any, client: Any) -> None:
+            silent.send_signal(signal.SIGSTOP)
+            watch(self, client)
+
+        monkeypatch.setattr(cluster_check.Watch, "__init__", stop_first)
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", started.address)
+        monkeypatch.setenv("DATA_ROOT", str(tmp_path / "data"))
+        monkeypatch.setenv("RAW_ROOT", str(baked / "data" / "raw"))
+        assert cli.main([]) == 1
+    said = capsys.readouterr().err
+    told = {
+        "scheduler": f"the Dask scheduler at {started.address} is lost; run again",
+        "worker": "for 0.5 seconds, one of these workers does not answer: tcp://127.0.0.1:",
+    }
+    assert said.startswith(f"failed  CleanFlights: {told[who]}")

@@ -7,6 +7,7 @@ import copyreg
 import logging
 import os
 import socket
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -44,9 +45,11 @@ def reach() -> None:
 @contextmanager
 def on_cluster() -> Iterator[None]:
     """Have Dask compute there; it is connected only while there is something to compute."""
-    from dask import config, threaded
+    from dask import base, config, threaded
 
     if not address():
+        if "distributed" not in sys.modules:  # else Dask imports it, to ask for a client in there
+            base.__dict__["_DISTRIBUTED_AVAILABLE"] = False
         with config.set(scheduler=config.get("scheduler", None) or threaded.get):
             yield
         return
@@ -81,6 +84,10 @@ def _connected() -> Iterator[Any]:
     """A client; when it is closed, the cluster drops what it has not yet computed for it."""
     from distributed import Client
 
+    class Quiet(Client):
+        def __del__(self) -> None:  # one that did not connect would wait here, and complain
+            pass
+
     reach()
     if logging.root.level >= logging.WARNING:
         for name in ("distributed", "distributed.client", "tornado.application"):
@@ -88,7 +95,7 @@ def _connected() -> Iterator[Any]:
     warnings.filterwarnings("ignore", module="distributed")  # of versions, see `cluster_check`
     hide_secrets()
     try:
-        client: Any = Client(address(), timeout=CONNECT, set_as_default=False)
+        client: Any = Quiet(address(), timeout=CONNECT, set_as_default=False)
     except Exception as error:
         raise _absent(error) from error
     try:

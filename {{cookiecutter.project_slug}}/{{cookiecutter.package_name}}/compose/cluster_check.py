@@ -40,9 +40,12 @@ class Watch:
         self.client, self.paths, self.known = client, (mark, raw), set[str]()
         self.since = 0.0  # when the last worker left
         try:
-            _compare("the scheduler", client.run_on_scheduler(look), look())
+            found = client.run_on_scheduler(look, callback_timeout=SILENCE)
+            _compare("the scheduler", found, look())
         except ImportError as error:
             _compare("the scheduler", error, look())
+        except OSError as error:
+            raise _lost() from error
 
     def has_workers(self) -> bool:
         """Whether there are some now. Raises ComposeError where the run cannot go on."""
@@ -51,11 +54,11 @@ class Watch:
                 raise ConnectionResetError
             found = {*self.client.nthreads(callback_timeout=SILENCE)}
             if new := [*found - self.known]:
-                told = self.client.run(look, self.paths, workers=new, on_error="return")
+                told = self._ask(new)
                 for worker, there in told.items():
                     _compare(f"the worker {worker}", there, look(self.paths))
         except (OSError, AttributeError) as error:  # AttributeError: it has just been closed
-            raise ComposeError(f"the Dask scheduler at {address()} is lost; run again") from error
+            raise _lost() from error
         self.known |= found
         if found:
             self.since = 0.0
@@ -66,6 +69,14 @@ class Watch:
             cure = f"start one: dask worker {address()}"
             raise ComposeError(f"no worker is at {address()} for {PATIENCE} seconds; {cure}")
         return bool(found)
+
+    def _ask(self, workers: list[str]) -> dict[str, Any]:
+        options: dict[str, Any] = {"on_error": "return", "callback_timeout": SILENCE}
+        try:
+            return dict(self.client.run(look, self.paths, workers=workers, **options))
+        except TimeoutError as error:
+            silent = f"for {SILENCE} seconds, one of these workers does not answer"
+            raise ComposeError(f"{silent}: {', '.join(workers)}; end it and run again") from error
 
 
 def look(paths: Sequence[str] = ()) -> dict[str, str]:
@@ -88,6 +99,10 @@ def _digest() -> str:
     for path in sorted(_PACKAGE.rglob("*.py")):
         digest.update(path.relative_to(_PACKAGE).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _lost() -> ComposeError:
+    return ComposeError(f"the Dask scheduler at {address()} is lost; run again")
 
 
 def _compare(who: str, there: Any, here: dict[str, str]) -> None:
