@@ -181,9 +181,8 @@ def test_a_project_on_local_disks_speaks_of_no_other(tmp_path: Path) -> None:
     assert "optional-dependencies" not in metadata(project)
     assert "extras" not in (project / "Pipfile").read_text("utf-8")
     for name in (".env.example", "README.md"):
-        assert "://" not in (project / name).read_text("utf-8").replace("http://HOST", "").replace(
-            "http://127.0.0.1", ""
-        )
+        text = (project / name).read_text("utf-8")
+        assert "://" not in re.sub(r"(http|tcp|tls)://(HOST|127\.0\.0\.1|`)", "", text)
 
 
 def test_a_project_without_a_license_names_none(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import copyreg
 import logging
 import os
 import socket
-import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -45,11 +44,9 @@ def reach() -> None:
 @contextmanager
 def on_cluster() -> Iterator[None]:
     """Have Dask compute there; it is connected only while there is something to compute."""
-    from dask import base, config, threaded
+    from dask import config, threaded
 
     if not address():
-        if "distributed" not in sys.modules:  # else Dask imports it, to ask for a client in there
-            base.__dict__["_DISTRIBUTED_AVAILABLE"] = False
         with config.set(scheduler=config.get("scheduler", None) or threaded.get):
             yield
         return
