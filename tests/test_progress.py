@@ -19,7 +19,7 @@ SLOW = """\
         time.sleep(0.5)
         return part
 
-    raw = raw.repartition(npartitions=4).map_partitions(wait, meta=raw._meta)
+    raw = raw.map_partitions(wait, meta=raw._meta)
     arrived = raw["""
 
 NOTED = """\
@@ -57,6 +57,8 @@ def test_a_terminal_shows_the_graph_and_what_is_inside_the_running_stage(
 ) -> None:
     new_project.edit("transforms.py", "    arrived = raw[", SLOW)
     new_project.edit("tasks.py", "class CleanFlights(Stage):\n", NOTED)
+    raw = "class RawFlights(ExternalData):\n"
+    new_project.edit("tasks.py", raw, f"{raw}    csv_options = {{'block_size': 60_000}}\n")
     status, sent = on_a_terminal(new_project)
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", sent)
     assert status == 0

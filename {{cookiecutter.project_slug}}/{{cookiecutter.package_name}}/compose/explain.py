@@ -9,9 +9,8 @@ from typing import Any
 
 from . import frames
 from .errors import ComposeError
-from .graph import flat, label, names, outputs
+from .graph import flat, label, names
 from .stage import Stage
-from .targets import BaseDaskTarget
 
 _WIDTH = 80  # columns of a terminal
 
@@ -25,15 +24,16 @@ def explain(stage: Stage) -> Iterator[str]:
     if absent := [label(task) for task in inputs if not task.complete()]:
         needs = f"{label(stage)} needs {', '.join(absent)}, which is not there yet"
         raise ComposeError(f"{needs}; run it first, then explain")
-    frame = stage.transform(**stage.frames())
+    read = stage.frames()
+    frame = stage.transform(**read)
     frames.check_dask(frame)
     optimized = frame.expr.simplify()  # one step further, and Dask would read data to sort it
     readers = {
-        _whole(leaf): name
-        for task, name in inputs.items()
-        for target in outputs(task)
-        if isinstance(target, BaseDaskTarget)
-        for leaf in _leaves(target.read_dask().expr)
+        _whole(leaf): inputs[task]
+        for name, required in stage.requires().items()
+        for task, each in zip(flat(required), _listed(read[name]), strict=True)
+        if hasattr(each, "expr")
+        for leaf in _leaves(each.expr)
     }
     yield f"{label(stage)} writes {_partitions(frame.expr)}"
     for leaf in (each for each in _leaves(optimized) if "columns" in each._parameters):
@@ -59,6 +59,10 @@ def explain(stage: Stage) -> Iterator[str]:
 
 def _wrapped(head: str, text: str) -> list[str]:
     return textwrap.wrap(text, _WIDTH, initial_indent=f"  {head:9}", subsequent_indent=" " * 11)
+
+
+def _listed(read: Any) -> list[Any]:
+    return read if isinstance(read, list) else [read]
 
 
 def _leaves(expr: Any) -> list[Any]:
