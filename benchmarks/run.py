@@ -50,11 +50,6 @@ def workers(bench: Bench) -> None:
 
 # Each with the budgets that it measures.
 STEPS: tuple[tuple[Callable[[Bench], None], tuple[str, ...]], ...] = (
-    (startup.bake, ("bake",)),
-    (startup.start, ("nothing",)),
-    (graphs.measure, ("salts", "ladder")),
-    (storage.measure, ("requests", "listings")),
-    (transaction.measure, ("transaction",)),
     (
         stages.sizes,
         (
@@ -62,6 +57,11 @@ STEPS: tuple[tuple[Callable[[Bench], None], tuple[str, ...]], ...] = (
             *("aggregation", "memory", "flat"),
         ),
     ),
+    (transaction.measure, ("transaction",)),
+    (graphs.measure, ("salts", "ladder")),
+    (startup.bake, ("bake",)),
+    (startup.start, ("nothing",)),
+    (storage.measure, ("requests", "listings")),
     (workers, ("workers",)),
 )
 

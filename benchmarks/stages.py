@@ -90,7 +90,7 @@ def sizes(bench: Bench) -> None:
     deliver(few, 1000, 2)
     grown: list[list[str]] = []
     for rows in (*before, small, big, *([100_000_000] if bench.large else [])):
-        rounds = 1 if rows > big or (bench.quick and rows == small) else bench.rounds(5)
+        rounds = 1 if rows > big or (bench.quick and rows == small) else bench.rounds(3)
         try:
             size = deliver(raw, rows)
             if rows >= small:
