@@ -185,8 +185,8 @@ def greet(deaf: socket.socket) -> None:
 def test_a_data_root_that_workers_do_not_see_is_told_before_anything_is_computed(
     sample: Path, new_project: Project, shared: Cluster
 ) -> None:
-    root = {"DATA_ROOT": "memory://root", "RAW_ROOT": str(sample)}
-    assert_told(new_project.run(**root, **on(shared)), " does not see memory://root/.cluster ")
+    root = {"DATA_ROOT": "memory://elsewhere", "RAW_ROOT": str(sample)}
+    assert_told(new_project.run(**root, **on(shared)), " does not see memory://elsewhere/.cluster ")
 
 
 def test_workers_with_other_code_are_told_before_anything_is_computed(
@@ -263,15 +263,20 @@ def test_a_terminal_shows_what_is_inside_the_running_stage(
     assert len({*re.findall(r"CleanFlights +\S+ +(\d+)/\d+ ", text)}) > 3  # it moves
 
 
+def in_a_stage(project: Project, cluster: Cluster) -> tuple[subprocess.Popen[str], float]:
+    """A run whose stage is being computed on the cluster, and the time."""
+    order(project, "1")
+    process = start(project, **on(cluster))
+    until(lambda: calls(project))
+    return process, time.monotonic()
+
+
 @slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no Ctrl-C to one process")
 def test_ctrl_c_ends_the_run_and_what_the_cluster_does_for_it(
     busy: Project, its_cluster: Cluster
 ) -> None:
-    order(busy, "1")
-    process = start(busy, **on(its_cluster))
-    until(lambda: calls(busy))
-    began = time.monotonic()
+    process, began = in_a_stage(busy, its_cluster)
     process.send_signal(signal.SIGINT)
     stderr = process.communicate(timeout=30)[1]
     print(f"{time.monotonic() - began:.1f} s")
@@ -286,10 +291,7 @@ def test_ctrl_c_ends_the_run_and_what_the_cluster_does_for_it(
 def test_a_scheduler_that_is_lost_in_a_stage_is_one_sentence_within_ten_seconds(
     busy: Project, its_cluster: Cluster
 ) -> None:
-    order(busy, "1")
-    process = start(busy, **on(its_cluster))
-    until(lambda: calls(busy))
-    began = time.monotonic()
+    process, began = in_a_stage(busy, its_cluster)
     its_cluster.scheduler.kill()
     stderr = process.communicate(timeout=60)[1]
     print(f"{time.monotonic() - began:.1f} s")

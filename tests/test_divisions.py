@@ -219,3 +219,8 @@ def test_without_a_schema_partitions_are_written_as_they_are(tmp_path) -> None:
     plain = ParquetTarget(str(tmp_path / "set"))
     plain.write_dask(dd.from_pandas(pd.DataFrame({"x": range(4)}), npartitions=4))
     assert len(plain.parts()) == 4
+
+
+def test_parts_that_are_worth_reading_are_left_as_they_are() -> None:
+    assert joins.joinable([14, 14, 14, 3, 20], 32) == [[0], [1], [2, 3], [4]]
+    assert joins.joinable([3, 3, 14, 3], 32) == [[0, 1, 2, 3]]

@@ -1,7 +1,7 @@
 """READ. What keeps a stage's memory small on this machine, however large its data is.
 
 Dask holds some partitions for each thread, so that there are few threads and partitions are not
-joined. What cannot be streamed, a sort or a join of large frames, it puts aside on disk.
+joined. A sort, which cannot be streamed, it puts aside on disk.
 """
 
 from __future__ import annotations
