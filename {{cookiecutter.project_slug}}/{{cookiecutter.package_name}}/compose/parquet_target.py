@@ -81,8 +81,9 @@ class ParquetTarget(BaseDaskTarget):
         from pyarrow.fs import LocalFileSystem
 
         # Dask sets and resets this while it reads; were it absent, all of `distributed` would go.
+        nframes = {"distributed": {"diagnostics": {"computations": {"nframes": 0}}}}
         if not config.get("distributed", None):
-            config.update_defaults({"distributed": {"diagnostics": {"computations": {"nframes": 0}}}})
+            config.update_defaults(nframes)
         options = {"storage_options": self.storage_options or None} | options
         files = _sorted(files)
         if self.schema is None:
