@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 from baking import clean_environ, run
 from conftest import PACKAGE, Project
+from dask.callbacks import Callback
 from o_brien_s_flights_b.compose import memory
 from pyarrow import csv
 
@@ -42,6 +43,15 @@ class SortedFlights(Stage):
 
     def transform(self, flights: dd.DataFrame) -> dd.DataFrame:
         return flights.set_index("time_hour")
+
+
+class JoinedFlights(Stage):
+    schema = schemas.CLEAN_FLIGHTS
+    flights = Requirement(CleanFlights)
+
+    def transform(self, flights: dd.DataFrame) -> dd.DataFrame:
+        names = ["flight", "origin", "dest"]
+        return flights.drop(columns=names[1:]).merge(flights[names], on="flight")[self.schema.names]
 """
 WHOLE = """
 from {package} import tasks
@@ -138,14 +148,44 @@ def test_a_sort_by_time_is_right_and_leaves_nothing_on_disk(tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_piece_of_a_join_comes_back_from_disk_before_all_sides_are_there(frame) -> None:
+    names, count = ("left", "right", "third"), 5
+    sides = [
+        frame(
+            pa.schema([("key", pa.int64()), (name, pa.int64())]),
+            [{"key": n, name: 999 - n} for n in np.random.default_rng(1).permutation(1000)],
+            count,
+        )
+        for name in names
+    ]
+    joined = sides[0].merge(sides[1], on="key")
+    joined = joined.merge(sides[2], left_on="right", right_on="third", suffixes=("", "_third"))
+    ended: list[str] = []
+
+    def posttask(key: Any, *about: Any) -> None:
+        ended.append(key if isinstance(key, str) else key[0])
+
+    with memory.bounded(), Callback(posttask=posttask):
+        found = joined.compute()
+    aside = [name.startswith("shuffle-partition") for name in ended]
+    back = [name.startswith("diskshuffle") for name in ended]
+    assert sum(back) == 4 * count
+    assert sum(aside[: back.index(True)]) == 3 * count
+    last = len(aside) - aside[::-1].index(True)  # what was joined is put aside for the next join
+    assert sum(back[last:]) == 2 * count
+    assert len(found) == 1000
+    assert (found["left"] + found["key"] == 999).all()
+    assert (found["third"] + found["key"] == 999).all()
+
+
 def test_what_the_user_configured_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dask import config, threaded
+    from dask import config
 
     def seen() -> list[Any]:
         with memory.bounded():
             return [config.get(name) for name in ("num_workers", "scheduler")]
 
-    assert seen() == [min(os.cpu_count() or 1, memory.THREADS), threaded.get]
+    assert seen() == [min(os.cpu_count() or 1, memory.THREADS), memory.compute]
     with config.set(num_workers=64, scheduler="sync"):
         assert seen() == [64, "sync"]
 
@@ -172,16 +212,16 @@ def test_data_four_times_larger_than_memory_is_cleaned_and_scored(large: Project
 
 @needs_limits
 @pytest.mark.slow
-def test_a_sort_of_data_larger_than_memory_spills_to_disk(large: Project) -> None:
-    """Its peak is measured: a limit would count what Dask's threads reserve and never use."""
+def test_a_sort_and_a_join_larger_than_memory_go_by_way_of_the_disk(large: Project) -> None:
+    """Their peaks are measured: a limit would count what Dask's threads reserve and never use."""
     with (large.package / "tasks.py").open("a", encoding="utf-8") as file:
         file.write(STAGES)
     deliver(large.raw / "flights", 20_000_000)
-    peaks = [measured(large, PACKAGE, "run", name) for name in ("CleanFlights", "SortedFlights")]
+    tasks = ("CleanFlights", "SortedFlights", "JoinedFlights")
+    peaks = [measured(large, PACKAGE, "run", task) for task in tasks]
     same = "count(*), sum(flight), sum(arr_delay), sum(hash(flight, origin, dest))"
-    sides = [table(large, name) for name in ("SortedFlights", "CleanFlights")]
-    ours, theirs = (duckdb.sql(f"select {same} from {side}").fetchall() for side in sides)
-    assert ours == theirs
+    found = [duckdb.sql(f"select {same} from {table(large, task)}").fetchall() for task in tasks]
+    assert found == [found[0]] * 3
     (large.path / "whole.py").write_text(WHOLE.format(package=PACKAGE))
     print(peaks, whole := measured(large, "whole"))
     assert max(peaks) < 1_500 < whole

@@ -1,13 +1,12 @@
 """READ. What keeps a stage's memory small on this machine, however large its data is.
 
 Dask holds some partitions for each thread, so that there are few threads and partitions are not
-joined. A sort, which cannot be streamed, it puts aside on disk.
-"""
+XX"""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +19,7 @@ TINY = "1MiB"  # of Parquet: smaller parts are read together
 def bounded() -> Iterator[None]:
     """Within it Dask computes so. What the user configured, such as DASK_NUM_WORKERS, stands."""
     import pandas as pd
-    from dask import config, threaded
+    from dask import config
     from dask.dataframe.dask_expr import _shuffle
     from dask.dataframe.dispatch import partd_encode_dispatch
     from dask.system import CPU_COUNT
@@ -31,7 +30,7 @@ def bounded() -> Iterator[None]:
     if step := getattr(_shuffle, "_SetPartitionsPreSetIndex", None):
         step.operation = staticmethod(_places)
     # Asked by their names, Dask would first look for a cluster, and import what that takes.
-    scheduler = config.get("scheduler", None) or threaded.get
+    scheduler = config.get("scheduler", None) or compute
     shuffle = config.get("dataframe.shuffle.method", None) or "disk"
     within = config.get("temporary-directory", None)
     chosen = {"scheduler": scheduler, "dataframe.shuffle.method": shuffle}
@@ -40,6 +39,47 @@ def bounded() -> Iterator[None]:
         config.set(chosen | {"temporary-directory": folder}),
     ):
         yield
+
+
+def compute(graph: Any, keys: Any, **options: Any) -> Any:
+    """What Dask calls: its threads, which take back from disk only what is needed next."""
+    from dask import threaded
+    from dask._task_spec import convert_legacy_graph
+
+    graph = graph if isinstance(graph, Mapping) else graph.__dask_graph__()
+    return threaded.get(_in_turn(dict(convert_legacy_graph(graph))), keys, **options)
+
+
+def _in_turn(tasks: dict[Any, Any]) -> dict[Any, Any]:
+    """Have all that a join needs on disk before a piece of any side comes back.
+
+    The level of a task is the number of shuffles before it, one after the other. Its turn is the
+    least level of what it is needed for, and no piece comes back before the shuffles of turns
+    before its own are done; Dask itself would take back a whole side and then read the other.
+    """
+    from dask._task_spec import List, Task, TaskRef
+    from dask.core import reverse_dict, toposort
+    from dask.dataframe.shuffle import barrier, collect
+
+    functions = {key: getattr(task, "func", None) for key, task in tasks.items()}
+    barriers = [key for key, function in functions.items() if function is barrier]
+    if len(barriers) < 2:
+        return tasks
+    needs = {key: task.dependencies for key, task in tasks.items()}
+    level: dict[Any, int] = {}
+    turn: dict[Any, int] = {}
+    sequence = toposort(tasks, dependencies=needs)
+    for key in sequence:
+        level[key] = max((level[need] for need in needs[key]), default=0) + (key in barriers)
+    needed_for = reverse_dict(needs)
+    for key in reversed(sequence):
+        turn[key] = min((turn[each] for each in needed_for[key]), default=level[key])
+        if key in barriers:
+            turn[key] = level[key] - 1
+    for key in (key for key, function in functions.items() if function is collect):
+        before = [TaskRef(each) for each in barriers if turn[each] < turn[key]]
+        tasks[key] = Task(key, collect, *tasks[key].args[:-1], List(*before))
+    return tasks
 
 
 def _aside(buffer: Any) -> Any:
