@@ -146,7 +146,7 @@ def test_a_writer_that_was_overtaken_deletes_its_own_parts(target, frame, monkey
 
 def test_a_partition_that_is_computed_twice_counts_once(target, frame, monkeypatch) -> None:
     class Twice(parquet_writer.PartWriter):
-        def __call__(self, part: pd.DataFrame, number: int) -> dict[str, Any]:
+        def __call__(self, part: pd.DataFrame, number: int) -> list[Any]:
             super().__call__(part, number)
             return super().__call__(part, number)
 
@@ -287,6 +287,15 @@ def test_parts_have_zstd_dictionaries_and_statistics(target, frame) -> None:
     assert column.compression == "ZSTD"
     assert "RLE_DICTIONARY" in column.encodings
     assert (column.statistics.min, column.statistics.max) == ("a", "ƒ")
+
+
+def test_a_huge_partition_becomes_parts_in_its_order(target, frame, monkeypatch) -> None:
+    whole = frame(SCHEMA, [{"n": n, "name": str(n)} for n in range(1000)], 2)
+    monkeypatch.setattr(parquet_writer, "LARGEST", 2500)
+    target.write_dask(whole)
+    assert len(target.parts()) > 5
+    assert len({part["rows"] for part in target.manifest()["parts"]}) == 2  # the last is less
+    assert target.read_dask().compute()["n"].tolist() == list(range(1000))
 
 
 def test_csv_files_without_a_schema_are_read_as_dask_does(tmp_path) -> None:

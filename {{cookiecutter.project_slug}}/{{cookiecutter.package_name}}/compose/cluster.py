@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import fsspec
 from fsspec.config import apply_config
 
-from . import progress
+from . import memory, progress
 from .errors import ComposeError
 
 CONNECT = 5  # seconds to reach the scheduler
@@ -44,10 +44,10 @@ def reach() -> None:
 @contextmanager
 def on_cluster() -> Iterator[None]:
     """Have Dask compute there; it is connected only while there is something to compute."""
-    from dask import config, threaded
+    from dask import config
 
     if not address():
-        with config.set(scheduler=config.get("scheduler", None) or threaded.get):
+        with config.set(scheduler=config.get("scheduler", None) or memory.compute):
             yield
         return
     import distributed  # noqa: F401  # first, since its settings must outlive those below

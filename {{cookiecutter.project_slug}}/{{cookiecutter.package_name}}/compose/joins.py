@@ -13,18 +13,18 @@ SIZE = "in memory"  # bytes, which a part is known by until it is in the manifes
 Part = dict[str, Any]
 
 
-def joined(writer: PartWriter, parts: dict[int, Part]) -> dict[int, Part]:
-    """The parts by their numbers, once each group is one. What they were made of, nobody names."""
+def joined(writer: PartWriter, parts: list[Part]) -> list[Part]:
+    """The parts once each group is one. What they were made of, nobody names."""
     from dask.base import compute
     from dask.delayed import delayed
 
-    groups = joinable([part[SIZE] for part in parts.values()], BLOCK_SIZE)
-    several = [group for group in groups if len(group) > 1]
+    groups = joinable([part[SIZE] for part in parts], BLOCK_SIZE)
     join = delayed(_join)
-    made = compute(*(join(writer, [parts[n] for n in group], group[0]) for group in several))
-    return {group[0]: parts[group[0]] for group in groups} | {
-        group[0]: part for group, part in zip(several, made, strict=True)
-    }
+    lazy = [
+        join(writer, [parts[n] for n in group], group[0]) if len(group) > 1 else parts[group[0]]
+        for group in groups
+    ]
+    return list(compute(*lazy))
 
 
 def joinable(sizes: list[int], block: int) -> list[list[int]]:

@@ -25,7 +25,7 @@ def sweep(fs: Any, folder: str, flag: str, manifest: Manifest | None, attempt: s
 def leftovers(fs: Any, folder: str, flag: str, manifest: Manifest | None) -> dict[str, datetime]:
     """The paths of the parts that no manifest names, and when their attempt wrote its last one."""
     named = {part["name"] for part in (manifest or {}).get("parts", [])}
-    begin = rf"(part-\d+-|{re.escape(flag)}\.)"
+    begin = rf"(part-[\d-]+-|{re.escape(flag)}\.)"
     ours = re.compile(begin + r"([0-9a-f]{12})([0-9a-f]{8})?(\.\w+)?")
     attempts: dict[str, str] = {}
     latest: dict[str, datetime] = {}

@@ -57,14 +57,17 @@ def _in_turn(tasks: dict[Any, Any]) -> dict[Any, Any]:
     least level of what it is needed for, and no piece comes back before the shuffles of turns
     before its own are done; Dask itself would take back a whole side and then read the other.
     """
-    from dask._task_spec import List, Task, TaskRef
+    from dask._task_spec import DataNode, List, Task, TaskRef
     from dask.core import reverse_dict, toposort
-    from dask.dataframe.shuffle import barrier, collect
+    from dask.dataframe.shuffle import barrier, collect, maybe_buffered_partd
 
     functions = {key: getattr(task, "func", None) for key, task in tasks.items()}
     barriers = [key for key, function in functions.items() if function is barrier]
     if len(barriers) < 2:
         return tasks
+    for key, function in functions.items():
+        if isinstance(function, maybe_buffered_partd):  # a folder; Dask would begin one side later
+            tasks[key] = DataNode(key, function())
     needs = {key: task.dependencies for key, task in tasks.items()}
     level: dict[Any, int] = {}
     turn: dict[Any, int] = {}

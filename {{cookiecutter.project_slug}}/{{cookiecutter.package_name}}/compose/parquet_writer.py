@@ -11,8 +11,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from . import commit, divisions, frames
+from .csv_blocks import BLOCK_SIZE
 from .errors import DataError
-from .joins import SIZE, joined
+from .joins import SIZE, Part, joined
 from .leftovers import sweep
 from .roots import filesystem
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .parquet_target import ParquetTarget
     from .reuse import Reuse
 
+LARGEST = 4 * BLOCK_SIZE  # bytes in memory of a row group, and of a part that may be cut
 _LIBRARIES = ("dask", "luigi", "pandas", "pyarrow")
 
 
@@ -37,7 +39,8 @@ def write(
     schema = frames.schema_of(frame) if target.schema is None else target.schema
     attempt = commit.new_attempt()
     given = (target.storage_options, attempt, schema, target.schema, target.index, options)
-    writer = PartWriter(path, *given)
+    may_cut = target.schema is not None and not target.index and reuse is None
+    writer = PartWriter(path, *given, may_cut)
     committed, is_unsure = None, False
     try:
         parts, reused = _compute(writer, frame, reuse)
@@ -72,48 +75,62 @@ class PartWriter:
     declared: pa.Schema | None
     index: str | None
     options: dict[str, Any]
+    may_cut: bool
 
     @property
     def fs(self) -> Any:
         return filesystem(self.folder, self.storage_options)
 
-    def path(self, number: int) -> str:
+    def path(self, number: int, cut: str = "") -> str:
         """A path that no other call gives."""
-        return self.at(f"part-{number:05d}-{self.attempt}{uuid.uuid4().hex[:8]}.parquet")
+        return self.at(f"part-{number:05d}{cut}-{self.attempt}{uuid.uuid4().hex[:8]}.parquet")
 
     def at(self, name: str) -> str:
         return f"{self.folder.rstrip('/')}/{name}"
 
-    def __call__(self, part: pd.DataFrame, number: int) -> dict[str, Any]:
-        """The name of the file, its rows, bytes and SHA-256. Raises DataError where it misfits."""
+    def __call__(self, part: pd.DataFrame, number: int) -> list[Part]:
+        """What the manifest says of its file, or of several if it is huge.
+
+        Raises DataError where it does not fit the schema.
+        """
         import pyarrow as pa
 
         path = self.path(number)
-        if self.declared is not None:
-            name = path.rpartition("/")[2]
-            table = frames.to_table(part, self.schema, name, self.index)
-        else:
+        if self.declared is None:
             table = pa.Table.from_pandas(part, schema=self.schema, preserve_index=None)
-        return self.write(table, path)
+        else:
+            table = frames.to_table(part, self.schema, path.rpartition("/")[2], self.index)
+        size = _rows(table) if self.may_cut else len(table)
+        if len(table) <= size:
+            return [self.write(table, path)]
+        return [
+            self.write(table.slice(first, size), self.path(number, f"-{first:010d}"))
+            for first in range(0, len(table), size)
+        ]
 
-    def write(self, table: pa.Table, path: str) -> dict[str, Any]:
-        """The same of a table that fits."""
+    def write(self, table: pa.Table, path: str) -> Part:
+        """The name of the file, its rows, bytes and SHA-256."""
         import pyarrow as pa
         from pyarrow import parquet
 
         name = path.rpartition("/")[2]
         ends = divisions.ends(table, self.index, name) if self.index else {}
         stream = pa.BufferOutputStream()  # Arrow's own, which needs no lock of Python's
-        parquet.write_table(table, stream, **self.options)
+        parquet.write_table(table, stream, **{"row_group_size": _rows(table)} | self.options)
         data = stream.getvalue().to_pybytes()
         self.fs.pipe_file(path, data)
         known = {"name": name, "rows": len(table), "bytes": len(data), SIZE: table.nbytes}
         return known | {"sha256": hashlib.sha256(data).hexdigest()} | ends
 
 
+def _rows(table: pa.Table) -> int:
+    """How many of its rows are not too large."""
+    return max(1, len(table) * LARGEST // max(table.nbytes, 1))
+
+
 def _compute(
     writer: PartWriter, frame: dd.DataFrame, reuse: Reuse | None
-) -> tuple[list[dict[str, Any]], int]:
+) -> tuple[list[Part], int]:
     """What the manifest says of each part, and how many were taken over."""
     from dask.base import compute
     from dask.delayed import delayed
@@ -125,14 +142,17 @@ def _compute(
     known = reuse.take(writer) if reuse else {}
     left = [number for number in range(len(lazy)) if number not in known]
     write = delayed(writer)
-    made = dict(zip(left, compute(*(write(lazy[n], n) for n in left)), strict=True))
-    if writer.declared is not None and not reuse:
-        made = joined(writer, made)
-    for part in made.values():
-        del part[SIZE]
+    made = compute(*(write(lazy[n], n) for n in left))
     if reuse:
-        made = {number: part | {"source": reuse.keys[number]} for number, part in made.items()}
-    return [part for _, part in sorted((known | made).items())], len(known)
+        marks = [{"source": reuse.keys[number]} for number in left]
+        found = {n: part | mark for n, (part,), mark in zip(left, made, marks, strict=True)}
+        parts = [part for _, part in sorted((known | found).items())]
+    else:
+        parts = [part for several in made for part in several]
+        parts = parts if writer.declared is None else joined(writer, parts)
+    for part in parts:
+        part.pop(SIZE, None)
+    return parts, len(known)
 
 
 def _describe(
