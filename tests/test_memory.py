@@ -178,6 +178,23 @@ def test_no_piece_of_a_join_comes_back_from_disk_before_all_sides_are_there(fram
     assert (found["third"] + found["key"] == 999).all()
 
 
+def test_both_sides_of_a_join_go_to_disk_as_they_are_made(frame) -> None:
+    schema = pa.schema([("key", pa.int64()), ("left", pa.int64()), ("right", pa.int64())])
+    whole = frame(schema, [{"key": n, "left": n, "right": n} for n in range(200)], 20)
+    joined = whole.drop(columns="right").merge(whole.drop(columns="left"), on="key")
+    most = made = 0
+
+    def posttask(key: Any, *about: Any) -> None:
+        nonlocal most, made
+        name = key if isinstance(key, str) else key[0]
+        made += name.startswith("operation") - name.startswith("shuffle-partition")
+        most = max(most, made)
+
+    with memory.bounded(), Callback(posttask=posttask), dask.config.set(num_workers=2):
+        assert len(joined.compute()) == 200
+    assert 0 < most <= 8
+
+
 def test_what_the_user_configured_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     from dask import config
 
