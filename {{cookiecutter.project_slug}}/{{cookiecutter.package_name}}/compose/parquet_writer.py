@@ -116,7 +116,8 @@ class PartWriter:
         name = path.rpartition("/")[2]
         ends = divisions.ends(table, self.index, name) if self.index else {}
         stream = pa.BufferOutputStream()  # Arrow's own, which needs no lock of Python's
-        parquet.write_table(table, stream, **{"row_group_size": _rows(table)} | self.options)
+        options: dict[str, Any] = {"row_group_size": _rows(table)} | self.options
+        parquet.write_table(table, stream, **options)
         data = stream.getvalue().to_pybytes()
         self.fs.pipe_file(path, data)
         known = {"name": name, "rows": len(table), "bytes": len(data), SIZE: table.nbytes}
