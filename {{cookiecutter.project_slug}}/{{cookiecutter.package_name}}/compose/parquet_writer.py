@@ -116,7 +116,7 @@ class PartWriter:
         name = path.rpartition("/")[2]
         ends = divisions.ends(table, self.index, name) if self.index else {}
         stream = pa.BufferOutputStream()  # Arrow's own, which needs no lock of Python's
-        options: dict[str, Any] = {"row_group_size": _rows(table)} | self.options
+        options: dict[str, Any] = {"row_group_size": min(_rows(table), 2**20)} | self.options
         parquet.write_table(table, stream, **options)
         data = stream.getvalue().to_pybytes()
         self.fs.pipe_file(path, data)
