@@ -117,9 +117,9 @@ def frame(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
     Each is written as a part of its own, however small.
     """
-    from o_brien_s_flights_b.compose import frames, joins
+    from o_brien_s_flights_b.compose import compaction, frames
 
-    monkeypatch.setattr(joins, "BLOCK_SIZE", 0)
+    monkeypatch.setattr(compaction, "BLOCK_SIZE", 0)
 
     def make(schema: Any, rows: list[dict[str, Any]], partitions: int = 1) -> Any:
         import dask.dataframe as dd

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from o_brien_s_flights_b.compose import DataError, ParquetTarget, Requirement, Stage, joins
+from o_brien_s_flights_b.compose import DataError, ParquetTarget, Requirement, Stage, compaction
 
 SCHEMA = pa.schema([("x", pa.int64()), ("at", pa.timestamp("us", "UTC")), ("word", pa.string())])
 START = datetime.datetime(2013, 1, 1, tzinfo=datetime.UTC)
@@ -196,7 +196,7 @@ def test_nanoseconds_are_refused_before_data_is_read(tmp_path, frame, kind, fits
 
 def test_small_parts_are_joined_in_their_order(target, monkeypatch, frame) -> None:
     many = indexed(frame(SCHEMA, rows(*range(100)), 50))
-    monkeypatch.setattr(joins, "BLOCK_SIZE", 2000)
+    monkeypatch.setattr(compaction, "BLOCK_SIZE", 2000)
     target.write_dask(many)
     assert 1 < len(target.parts()) < 10
     assert len(target.fs.glob(f"{target.path}/*.parquet")) == len(target.parts())
@@ -207,7 +207,7 @@ def test_small_parts_are_joined_in_their_order(target, monkeypatch, frame) -> No
 
 @given(st.lists(st.integers(0, 50), max_size=40))
 def test_only_what_is_small_is_joined_and_never_to_more_than_a_block(sizes) -> None:
-    groups = joins.joinable(sizes, 32)
+    groups = compaction.neighbours(sizes, 32)
     assert [n for group in groups for n in group] == list(range(len(sizes)))
     for group in groups:
         assert len(group) == 1 or sum(sizes[n] for n in group) <= 32
@@ -222,5 +222,5 @@ def test_without_a_schema_partitions_are_written_as_they_are(tmp_path) -> None:
 
 
 def test_parts_that_are_worth_reading_are_left_as_they_are() -> None:
-    assert joins.joinable([14, 14, 14, 3, 20], 32) == [[0], [1], [2, 3], [4]]
-    assert joins.joinable([3, 3, 14, 3], 32) == [[0, 1, 2, 3]]
+    assert compaction.neighbours([14, 14, 14, 3, 20], 32) == [[0], [1], [2, 3], [4]]
+    assert compaction.neighbours([3, 3, 14, 3], 32) == [[0, 1, 2, 3]]

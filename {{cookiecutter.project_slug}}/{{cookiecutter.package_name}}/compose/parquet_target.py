@@ -34,7 +34,7 @@ class ParquetTarget(BaseDaskTarget):
     ) -> None:
         """Write and commit the frame; options as for pyarrow.parquet.write_table.
 
-        What `reuse` knows of its parts is not computed. Else small parts are joined.
+        What `reuse` knows of its parts is not computed. Else small parts are compacted.
 
         Without a schema timestamps become microseconds, since Spark refuses nanoseconds.
 

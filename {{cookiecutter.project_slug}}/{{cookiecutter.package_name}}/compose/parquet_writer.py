@@ -11,9 +11,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from . import commit, divisions, frames
+from .compaction import SIZE, Part, compact
 from .csv_blocks import BLOCK_SIZE
 from .errors import DataError
-from .joins import SIZE, Part, joined
 from .leftovers import sweep
 from .roots import filesystem
 
@@ -150,7 +150,7 @@ def _compute(
         parts = [part for _, part in sorted((known | found).items())]
     else:
         parts = [part for several in made for part in several]
-        parts = parts if writer.declared is None else joined(writer, parts)
+        parts = parts if writer.declared is None else compact(writer, parts)
     for part in parts:
         part.pop(SIZE, None)
     return parts, len(known)

@@ -1,4 +1,4 @@
-"""READ. Small parts of a dataset, such as a filter leaves, are joined to files worth reading."""
+"""READ. Compaction: small parts, such as a filter leaves, become files that are worth reading."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ SIZE = "in memory"  # bytes, which a part is known by until it is in the manifes
 Part = dict[str, Any]
 
 
-def joined(writer: PartWriter, parts: list[Part]) -> list[Part]:
+def compact(writer: PartWriter, parts: list[Part]) -> list[Part]:
     """The parts once each group is one. What they were made of, nobody names."""
     from dask.base import compute
     from dask.delayed import delayed
 
-    groups = joinable([part[SIZE] for part in parts], BLOCK_SIZE)
+    groups = neighbours([part[SIZE] for part in parts], BLOCK_SIZE)
     join = delayed(_join)
     lazy = [
         join(writer, [parts[n] for n in group], group[0]) if len(group) > 1 else parts[group[0]]
@@ -27,7 +27,7 @@ def joined(writer: PartWriter, parts: list[Part]) -> list[Part]:
     return list(compute(*lazy))
 
 
-def joinable(sizes: list[int], block: int) -> list[list[int]]:
+def neighbours(sizes: list[int], block: int) -> list[list[int]]:
     """Neighbours as groups, where one of the two is small and both are no more than a block."""
     groups: list[list[int]] = []
     total = 0
