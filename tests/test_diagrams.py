@@ -59,7 +59,7 @@ def drawn(kind: str) -> list[tuple[list[str], str]]:
         every = [task for task, _ in graph]
         states = {t: ["complete", "to run", "missing"][n % 3] for n, t in enumerate(every)}
         for shown in ({}, states):
-            labels = [text for _, text in draw._texts(graph, shown)]
+            labels = [*draw._texts(graph, shown).values()]
             found.append((labels, "\n".join(getattr(draw, kind)(graph, shown))))
     return found
 

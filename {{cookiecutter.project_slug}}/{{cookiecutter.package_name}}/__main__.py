@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from multiprocessing import util
 from pathlib import Path
@@ -17,6 +18,9 @@ if __name__ == "__main__":
 
     from .cli import main
 
+    for stream in (sys.stdout, sys.stderr):  # a name in any script, on any terminal
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends a run in order, as Ctrl-C
     gc.freeze()  # what was imported is no garbage: nobody need look there, least of all at exit
     status = main()
     if status == 130:  # at once: threads may still work on what was interrupted

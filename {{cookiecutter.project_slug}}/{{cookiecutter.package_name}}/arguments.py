@@ -1,8 +1,10 @@
-"""READ. Tasks on the command line: TASK, and the parameters of all tasks as options."""
+"""READ. Tasks on the command line: TASK, the parameters of all tasks as options, and --force."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -10,13 +12,18 @@ import click
 import luigi
 
 from .compose import ComposeError
+from .compose.describe import measured
 from .compose.errors import sentence
+from .compose.graph import flat, is_external, label, outputs
 
 PACKAGE = str(__package__)
 
 
 class TaskCommand(click.Command):
-    """A command that takes the parameters of all tasks as options too."""
+    """A command about a task, its `root`: TASK, with the parameters that were given.
+
+    It takes the parameters of all tasks as options.
+    """
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         options: dict[str, click.Option] = {}
@@ -28,7 +35,17 @@ class TaskCommand(click.Command):
                 options.setdefault(name, click.Option(names, help=param.description, **value))
         own = super().get_params(ctx)  # which win over a parameter of the same name
         taken = {flag for option in own for flag in option.opts}
-        return [*own, *(option for option in options.values() if not taken & {*option.opts})]
+        others = (option for option in options.values() if not taken & {*option.opts})
+        return [click.Argument(["task"], default="Pipeline"), *own, *others]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        own = {param.name for param in self.params}
+        given = {name: ctx.params.pop(name) for name in {*ctx.params} - own}
+        name = given.pop("task")
+        ctx.params["root"] = make_task(
+            name, {n.removeprefix("param_"): text for n, text in given.items() if text is not None}
+        )
+        return super().invoke(ctx)
 
 
 def task_classes() -> dict[str, type[luigi.Task]]:
@@ -56,28 +73,47 @@ def task_class(name: str) -> type[luigi.Task]:
     return classes[name]
 
 
-def make_task(name: str, given: dict[str, str | None]) -> luigi.Task:
-    """The task with the parameters that were given; UsageError names all that are wrong."""
+def make_task(name: str, given: dict[str, str]) -> luigi.Task:
+    """The task with the parameters that were given. Raises UsageError where one is wrong."""
     cls = task_class(name)
-    params = dict(cls.get_params())
-    values: dict[str, Any] = {}
-    faults = []
-    for option, text in given.items():
-        param = option.removeprefix("param_")
-        if text is None:
-            continue
-        if param not in params:
-            takes = ", ".join(params) or "none"
-            faults.append(f"{name} has no parameter {param!r}; it has {takes}")
-            continue
-        try:
-            values[param] = params[param].parse(text)
-        except Exception as error:
-            kind = type(params[param]).__name__
-            faults.append(f"{param} is {text!r}, which is no {kind}: {error}")
-    for param, declared in params.items():
-        if given.get(f"param_{param}") is None and not declared.has_task_value(name, param):
-            faults.append(f"{name} needs --{param.replace('_', '-')}")
-    if faults:
-        raise click.UsageError("; ".join(faults))
-    return cls(**values)
+    takes = [param for param, _ in cls.get_params()]
+    if unknown := [param for param in given if param not in takes]:
+        has = ", ".join(takes) or "none"
+        raise click.UsageError(f"{name} has no parameter {unknown[0]!r}; it has {has}")
+    try:
+        return cls.from_str_params(given)
+    except Exception as error:
+        raise click.UsageError(f"{name} takes no such parameters: {error}") from error
+
+
+def force(graph: Iterable[tuple[luigi.Task, Any]], names: Sequence[str]) -> None:
+    """Make the tasks of these names, and all that depend on them, run again.
+
+    What they wrote stays complete for readers until its successor is committed.
+    """
+    classes = {task_class(name) for name in names}
+    forced: set[luigi.Task] = set()
+    for task, requires in graph:
+        if type(task) in classes or forced.intersection(flat(requires)):
+            if is_external(task):
+                raise click.UsageError(f"{label(task)} is external data; only others can make it")
+            forced.add(task)
+            if targets := outputs(task):
+                before = [_created(target) for target in targets]
+                vars(task).update(forced=True, complete=partial(_is_new, targets, before))
+    if strangers := {cls.__name__ for cls in classes - {type(task) for task in forced}}:
+        raise click.UsageError(f"nothing here needs {', '.join(strangers)}; leave out --force")
+
+
+def _is_new(targets: list[Any], before: list[Any]) -> bool:
+    pairs = zip(targets, before, strict=True)
+    return all(target.exists() and _created(target) != created for target, created in pairs)
+
+
+def _created(target: Any) -> Any:
+    """When it was written; None if it is not there."""
+    if not target.exists():
+        return None
+    if created := measured(target).get("created"):
+        return created
+    raise click.UsageError(f"nobody can tell when {target} was written; remove it and run again")

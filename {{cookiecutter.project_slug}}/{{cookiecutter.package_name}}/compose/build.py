@@ -5,97 +5,92 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
-import sys
-import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import luigi
-from luigi import task_status
+from luigi.rpc import RPCError
+from luigi.task_status import DONE, FAILED
 
 from .cluster import on_cluster, reach
-from .errors import InterruptError, public, sentence
+from .errors import ComposeError, public, sentence
 from .graph import flat, is_external, label, outputs
 from .history import remember
 from .progress import bars, inside, say
 from .roots import near
-from .stop import as_a_task, in_main_thread, signals
-from .worker import Workers, retries
+from .worker import Workers, as_a_task
 
-DONE, FAILED, MISUSED, MISSING, INTERRUPTED = 0, 1, 2, 3, 130  # exit statuses
-_SHOWN = 8  # of a task's inputs, and of the tasks of a run
+INTERRUPTED = 130  # the exit status
+_SHOWN = 8  # of a list of tasks
 
 
-def build(tasks: list[luigi.Task], workers: int, scheduler_url: str) -> int:
-    """Run these tasks; the exit status. Announces each on standard error.
-
-    Raises InterruptError on Ctrl-C or SIGTERM, once all that ran has stopped.
-    """
+def build(tasks: list[luigi.Task], workers: int) -> list[luigi.Task]:
+    """Run these tasks, and announce each on standard error; those that failed."""
     reach()
-    config = luigi.configuration.get_config()
-    config.set("core", "no_configure_logging", "true")
-    config.set("core", "rpc-retry-wait", "1")
-    warnings.filterwarnings("ignore", ".*rpc_retry_wait")  # Luigi reads it all the same
-    luigi.Task.event_handler(luigi.Event.PROCESS_FAILURE)(_announce_failure)
-    luigi.Task.event_handler(luigi.Event.TIMEOUT)(_announce_failure)
+    luigi.configuration.get_config().set("core", "no_configure_logging", "true")
+    # A process that has used Dask's threads cannot fork another that needs them.
+    in_processes = workers > 1 or any(task.worker_timeout for task in tasks)
     hired = Workers(
         check_complete_on_run=True,  # a run() that writes nothing fails
-        task_process_context=f"{__name__}.Announced",
+        force_multiprocessing=in_processes,
+        no_install_shutdown_handler=True,  # which only the main thread could
+        task_process_context=f"{__name__}.announced",
         wait_jitter=0,
-        # A process that has used Dask's threads cannot fork another that needs them.
-        force_multiprocessing=workers > 1 or any(task.worker_timeout for task in tasks),
-        no_install_shutdown_handler=not in_main_thread(),
     )
-    where: Any = {"scheduler_url": scheduler_url} if scheduler_url else {"local_scheduler": True}
-    work = [task for task in dict.fromkeys(tasks) if not isinstance(task, luigi.WrapperTask)]
-    drawn = 0 if hired.options["force_multiprocessing"] else len(work)
-    with bars(drawn), signals(signal.SIGTERM, signal.default_int_handler):
-        try:
-            luigi.build(tasks, hired, workers=workers, **where)
-        except KeyboardInterrupt:
-            raise InterruptError(f"interrupted; {_progress(work)}") from None
-    told, left = hired.worker.told(), hired.worker.left()
-    if task_status.UNKNOWN in told.values():  # of which Luigi sends no event
-        unsure = "failed  nobody could tell whether a task is complete; run again"
-        say(f"{unsure}; LOG_LEVEL=INFO shows why")
-    for task in left:
-        say(f"failed  {label(task)}: the scheduler let nobody run it")
-    if left or {task_status.FAILED, task_status.UNKNOWN} & {*told.values()}:
-        return FAILED
-    absent = [t for t in told if is_external(t) and told[t] == task_status.PENDING]
-    return MISSING if absent else DONE
+    url = os.environ.get("LUIGI_SCHEDULER_URL", "")
+    where: Any = {"scheduler_url": url, "local_scheduler": not url, "workers": workers}
+    work = {task for task in tasks if not isinstance(task, luigi.WrapperTask)}
+    try:
+        with bars(0 if in_processes else len(work)):
+            result: Any = luigi.build(tasks, hired, detailed_summary=True, **where)
+    except RPCError as error:
+        cure = "start it, or empty LUIGI_SCHEDULER_URL"
+        raise ComposeError(f"no luigid answers at {url}; {cure}") from error
+    told = {task: status for task, status, _ in result.worker._add_task_history}
+    left = [
+        task
+        for task, status in told.items()
+        if status not in (DONE, FAILED) and not is_external(task) and not task.complete()
+        if all(each.complete() for each in flat(task.requires()))
+    ]
+    for task in left:  # it may be that nobody could tell whether it is complete
+        say(f"failed  {label(task)}: Luigi did not finish it; LOG_LEVEL=INFO shows why")
+    return [*left, *(task for task in told if told[task] == FAILED)]
 
 
-class Announced:
+@contextlib.contextmanager
+def announced(process: Any) -> Iterator[None]:
     """What Luigi enters around each task, in whatever process runs it."""
-
-    def __init__(self, process: Any) -> None:
-        self.is_process = process.use_multiprocessing
-        self.task = process.task
-        self.contexts = contextlib.ExitStack()
-
-    def __enter__(self) -> None:
-        self.contexts.enter_context(inside(self.task))
-        self.contexts.enter_context(on_cluster())
-        quiet_luigi()
-        luigi.Task.event_handler(luigi.Event.SUCCESS)(remember)
-        luigi.Task.event_handler(luigi.Event.SUCCESS)(_announce_success)
-        luigi.Task.event_handler(luigi.Event.FAILURE)(_announce_failure)
-        if self.is_process:
-            as_a_task(INTERRUPTED)
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self.contexts.close()
-        sys.stderr.flush()
-        if self.is_process and kind is KeyboardInterrupt:
-            os._exit(INTERRUPTED)  # at once: its threads may still work on what is interrupted
+    try:
+        if process.use_multiprocessing:
+            as_a_task()
+        log()
+        with inside(process.task), on_cluster():
+            yield
+    except KeyboardInterrupt:
+        if process.use_multiprocessing:  # at once: threads may still work on what is interrupted
+            os._exit(INTERRUPTED)
+        raise
 
 
-def quiet_luigi() -> None:
-    """Luigi's own log only where LOG_LEVEL asks for it: failures are announced once, here."""
-    level = os.environ.get("LOG_LEVEL", "WARNING")
-    wanted = level if level in ("DEBUG", "INFO", "NOTSET") else "CRITICAL"
-    logging.getLogger("luigi-interface").setLevel(wanted)
+def log() -> None:
+    """Log what LOG_LEVEL asks for of this package, and of Luigi, whose failures are announced here.
+
+    Others log nothing below a warning: some of them would show credentials.
+    """
+    level = logging.getLevelNamesMapping()[os.environ.get("LOG_LEVEL") or "WARNING"]
+    handler = logging.lastResort or logging.StreamHandler()  # it looks standard error up each time
+    handler.setLevel(logging.NOTSET)
+    least = max(level, logging.WARNING)
+    logging.basicConfig(level=least, format="%(name)s: %(message)s", handlers=[handler])
+    logging.getLogger(__name__.partition(".")[0]).setLevel(level)
+    is_wanted = level < logging.WARNING
+    logging.getLogger("luigi-interface").setLevel(level if is_wanted else logging.CRITICAL)
+
+
+def some(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN]) or 'none'}{more}"
 
 
 def _announce_success(task: luigi.Task) -> None:
@@ -104,9 +99,7 @@ def _announce_success(task: luigi.Task) -> None:
 
 
 def _announce_failure(task: luigi.Task, error: object) -> None:
-    count = retries(task) - 1
-    again = f"; trying again, {count} left" if count else ""
-    say(f"failed  {label(task)}: {sentence(error)}{again}{_inputs(task)}")
+    say(f"failed  {label(task)}: {sentence(error)}{_inputs(task)}")
     logging.getLogger(__name__).debug("The traceback:", exc_info=True)
 
 
@@ -116,15 +109,10 @@ def _inputs(task: luigi.Task) -> str:
     for required in flat(task.requires()):
         paths = [near(public(getattr(t, "path", t))) for t in outputs(required)]
         inputs.append(": ".join(filter(None, (label(required), " and ".join(paths)))))
-    return f"\n        from {_some(inputs)}" if inputs else ""
+    return f"\n        from {some(inputs)}" if inputs else ""
 
 
-def _progress(tasks: list[luigi.Task]) -> str:
-    complete = {task: task.complete() for task in tasks}
-    done, left = ([label(t) for t in complete if complete[t] is state] for state in (True, False))
-    return f"complete: {_some(done)}; not: {_some(left)}"
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(names[:_SHOWN]) or 'none'}{more}"
+for callback in (remember, _announce_success):
+    luigi.Task.event_handler(luigi.Event.SUCCESS)(callback)
+for event in (luigi.Event.FAILURE, luigi.Event.PROCESS_FAILURE, luigi.Event.TIMEOUT):
+    luigi.Task.event_handler(event)(_announce_failure)

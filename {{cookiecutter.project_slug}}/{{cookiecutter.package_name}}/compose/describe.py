@@ -40,13 +40,29 @@ def describe(task: luigi.Task, complete: bool) -> dict[str, Any]:
     }
     for target in outputs(task):
         about["path"] = about["path"] or getattr(target, "path", None)
-        if about["complete"]:
+        if complete:
             about |= measured(target)
     return about
 
 
+def measured(target: Any) -> dict[str, Any]:
+    """Rows, bytes and when it was written, as far as the target tells."""
+    if isinstance(target, BaseDaskTarget):
+        if manifest := target.manifest(whole=False):
+            return {name: manifest.get(name) for name in ("rows", "bytes", "created", "reused")}
+        return {"bytes": sum(target.fs.sizes(target.files()))}
+    if isinstance(target, luigi.LocalTarget):
+        file = target if isinstance(target, FileTarget) else FileTarget(target.path)
+        return {"bytes": file.size(), "created": file.modified().isoformat()}
+    return {}
+
+
+def absences(tasks: Iterable[luigi.Task]) -> list[str]:
+    """Which external data is not there, why, and the cure."""
+    return [absence(each) for each in tasks if is_external(each) and not each.complete()]
+
+
 def absence(task: luigi.Task) -> str:
-    """Why external data is not there, and the cure."""
     reasons = []
     for target in outputs(task):
         if not isinstance(target, BaseDaskTarget):
@@ -62,28 +78,6 @@ def absence(task: luigi.Task) -> str:
 
 def results(graph: list[tuple[luigi.Task, Any]]) -> list[luigi.Task]:
     """The last datasets: those that no other dataset is made from."""
-    stages = [t for t, _ in graph if not is_external(t) and _is_dataset(t)]
-    used = {required for stage in stages for required in flat(stage.requires())}
-    return [stage for stage in stages if stage not in used]
-
-
-def report_path(task: luigi.Task) -> str | None:
-    """The path of a single file that the task writes."""
-    target = task.output()
-    return None if is_external(task) or not isinstance(target, FileTarget) else target.path
-
-
-def _is_dataset(task: luigi.Task) -> bool:
-    return isinstance(task.output(), ParquetTarget)
-
-
-def measured(target: Any) -> dict[str, Any]:
-    """Rows, bytes and when it was written, as far as the target tells."""
-    if isinstance(target, BaseDaskTarget):
-        if manifest := target.manifest(whole=False):
-            return {name: manifest.get(name) for name in ("rows", "bytes", "created", "reused")}
-        return {"bytes": sum(target.fs.sizes(target.files()))}
-    if isinstance(target, luigi.LocalTarget):
-        file = target if isinstance(target, FileTarget) else FileTarget(target.path)
-        return {"bytes": file.size(), "created": file.modified().isoformat()}
-    return {}
+    made = {t: requires for t, requires in graph if isinstance(t.output(), ParquetTarget)}
+    used = {required for requires in made.values() for required in flat(requires)}
+    return [task for task in made if task not in used and not is_external(task)]

@@ -1,4 +1,4 @@
-"""READ. The graph as a picture: a tree for the terminal, Mermaid, or DOT.
+"""READ. The graph as a picture, line by line: a tree for the terminal, Mermaid, or DOT.
 
 `states` says of each task whether it is complete; without it the picture shows none.
 """
@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import click
 import luigi
 
 from .graph import flat, is_external, names
-
-if TYPE_CHECKING:
-    from rich.tree import Tree
 
 _Graph = list[tuple[luigi.Task, dict[str, Any]]]
 _States = dict[luigi.Task, str]
@@ -22,40 +20,36 @@ _COLOURS = {"complete": "green", "to run": "magenta", "missing": "red"}
 _DEEP = 8  # levels of a tree; the rest goes on below
 
 
-def trees(graph: _Graph, states: _States) -> Iterator[Tree]:
+def text(graph: _Graph, states: _States) -> Iterator[str]:
     """The graph seen from its end. What is needed twice is drawn once and referred to."""
-    from rich.text import Text
-    from rich.tree import Tree
-
-    requires, texts = dict(graph), names(task for task, _ in graph)
+    requires, named = dict(graph), names(task for task, _ in graph)
     drawn: set[luigi.Task] = set()
     roots = [graph[-1][0]]
     for root in roots:  # which grows by what goes on below
-        top = Tree("", hide_root=True)
-        ahead = [] if root in drawn else [(root, top, 0)]
+        ahead = [] if root in drawn else [(root, "", "")]
         while ahead:
-            task, parent, depth = ahead.pop()
+            task, before, indent = ahead.pop()
             above = flat(requires[task])
-            is_below = above and depth == _DEEP and task not in drawn
+            is_below = above and len(indent) == 4 * _DEEP and task not in drawn
             refers = " (above)" if task in drawn else " (below)" if is_below else ""
-            state = states.get(task, "")
-            mark = ("  ", (state, _COLOURS[state])) if state else ()
-            node = parent.add(Text.assemble(texts[task], refers, *mark))
+            state = states.get(task)
+            mark = f"  {click.style(state, fg=_COLOURS[state])}" if state else ""
+            yield f"{before}{named[task]}{refers}{mark}"
             if is_below:
                 roots.append(task)
             elif task not in drawn:
                 drawn.add(task)
-                ahead += [(each, node, depth + 1) for each in reversed(above)]
-        yield top
+                for each in reversed(above):
+                    is_last = each is above[-1]
+                    branch, on = ("└── ", "    ") if is_last else ("├── ", "│   ")
+                    ahead.append((each, indent + branch, indent + on))
 
 
 def mermaid(graph: _Graph, states: _States) -> Iterator[str]:
-    """The lines of a flowchart for Mermaid, which Git hosts draw."""
+    """A flowchart for Mermaid, which Git hosts draw."""
     yield "graph TD"
-    named, above = names(task for task, _ in graph), dict(graph)
-    ids = _ids(named)
-    for task, name in named.items():
-        text = f"{name}: {states[task]}" if states else name
+    above, ids, texts = dict(graph), _ids(graph), _texts(graph, states)
+    for task, text in texts.items():
         if text == ids[task] and above[task]:
             continue  # its arrows say all
         quoted = re.sub(r"[^\w .,:=()/+-]", lambda match: f"#{ord(match[0])};", text)
@@ -71,12 +65,10 @@ def mermaid(graph: _Graph, states: _States) -> Iterator[str]:
 
 
 def dot(graph: _Graph, states: _States) -> Iterator[str]:
-    """The lines of a directed graph for Graphviz."""
+    """A directed graph for Graphviz."""
     yield "digraph {"
-    named = names(task for task, _ in graph)
-    ids = _ids(named)
-    for task, name in named.items():
-        text = f"{name}: {states[task]}" if states else name
+    ids = _ids(graph)
+    for task, text in _texts(graph, states).items():
         quoted = text.replace("\\", "\\\\").replace('"', '\\"')
         shape = "cylinder" if is_external(task) else "box"
         colour = f", color={_COLOURS[states[task]]}" if states else ""
@@ -88,11 +80,13 @@ def dot(graph: _Graph, states: _States) -> Iterator[str]:
     yield "}"
 
 
-def _ids(named: dict[luigi.Task, str]) -> dict[luigi.Task, str]:
+def _texts(graph: _Graph, states: _States) -> dict[luigi.Task, str]:
+    named = names(task for task, _ in graph)
+    return {task: f"{n}: {states[task]}" if states else n for task, n in named.items()}
+
+
+def _ids(graph: _Graph) -> dict[luigi.Task, str]:
     """The family where it is a plain name that no other task has, else one with a number."""
-    return {
-        task: name
-        if re.fullmatch("[A-Z][A-Za-z0-9]*", name)
-        else f"{re.sub('[^A-Za-z0-9]', '_', task.get_task_family())}_{number}"
-        for number, (task, name) in enumerate(named.items())
-    }
+    named = names(task for task, _ in graph)
+    is_plain = re.compile("[A-Z][A-Za-z0-9]*").fullmatch
+    return {t: n if is_plain(n) else f"task{i}" for i, (t, n) in enumerate(named.items())}

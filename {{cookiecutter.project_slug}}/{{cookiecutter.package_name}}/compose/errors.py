@@ -23,10 +23,6 @@ class RequirementError(ComposeError, TypeError):
     """A requirement that Luigi would confuse with something else."""
 
 
-class InterruptError(Exception):
-    """A run that was told to stop and did: the message says what is complete."""
-
-
 def sentence(error: object) -> str:
     """What went wrong; for an error that is not ours, with the user's line that raised it."""
     text = public(error)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import frames
-from .errors import ComposeError
 from .graph import flat, label, names
 from .stage import Stage
 
@@ -18,12 +17,9 @@ _WIDTH = 80  # columns of a terminal
 def explain(stage: Stage) -> Iterator[str]:
     """What the stage writes, what it reads of each input, and Dask's own optimized expression.
 
-    Raises ComposeError where an input is not there yet.
+    Raises FileNotFoundError where an input is not there yet.
     """
     inputs = names(flat(stage.requires()))
-    if absent := [label(task) for task in inputs if not task.complete()]:
-        needs = f"{label(stage)} needs {', '.join(absent)}, which is not there yet"
-        raise ComposeError(f"{needs}; run it first, then explain")
     read = stage.frames()
     frame = stage.transform(**read)
     frames.check_dask(frame)
@@ -48,10 +44,9 @@ def explain(stage: Stage) -> Iterator[str]:
         node, depth = ahead.pop()
         above = node.dependencies()
         text = node._tree_repr_lines(recursive=False)[0] if above else readers.get(_whole(node))
-        again = " (above)" if above and node._name in seen else ""
-        text = re.sub(" at 0x[0-9a-f]+", "", text or type(node).__name__)
-        line, room = f"{'  ' * depth}{text}", _WIDTH - len(again)
-        yield f"{line if len(line) <= room else f'{line[: room - 1]}…'}{again}"
+        line = re.sub(" at 0x[0-9a-f]+", "", f"{'  ' * depth}{text or type(node).__name__}")
+        again = above and node._name in seen
+        yield f"{line[: _WIDTH - 8]} (above)" if again else line[:_WIDTH]
         if not again:
             seen.add(node._name)
             ahead += [(each, depth + (len(above) > 1)) for each in reversed(above)]

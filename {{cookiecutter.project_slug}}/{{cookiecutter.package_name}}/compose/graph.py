@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -66,23 +67,24 @@ def significant(cls: type[luigi.Task]) -> list[tuple[str, Any]]:
 
 def names(tasks: Iterable[luigi.Task]) -> dict[luigi.Task, str]:
     """Each task's family, with the parameters in which it differs from others of the family."""
-    families: dict[str, list[dict[str, str]]] = {}
-    params = {task: task.to_str_params(only_significant=True, only_public=True) for task in tasks}
+    params = {task: _params(task) for task in tasks}
+    values: defaultdict[tuple[type, str], set[str]] = defaultdict(set)
     for task, each in params.items():
-        families.setdefault(task.get_task_family(), []).append(each)
-    differ = {
-        family: {name for name in alike[0] if len({each.get(name) for each in alike}) > 1}
-        for family, alike in families.items()
-    }
+        for name, value in each.items():
+            values[type(task), name].add(value)
     return {
-        task: _written(task, {n: v for n, v in each.items() if n in differ[task.get_task_family()]})
+        task: _written(task, {n: v for n, v in each.items() if len(values[type(task), n]) > 1})
         for task, each in params.items()
     }
 
 
 def label(task: luigi.Task) -> str:
     """The task as a person would write it, with its public parameters."""
-    return _written(task, task.to_str_params(only_significant=True, only_public=True))
+    return _written(task, _params(task))
+
+
+def _params(task: luigi.Task) -> dict[str, str]:
+    return task.to_str_params(only_significant=True, only_public=True)
 
 
 def _written(task: luigi.Task, params: dict[str, str]) -> str:

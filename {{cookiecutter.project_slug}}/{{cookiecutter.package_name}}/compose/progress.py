@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,20 +26,13 @@ def bars(tasks: int) -> Iterator[None]:
 
     name = TextColumn("{task.description}", markup=False)  # a parameter is no markup
     columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    options: dict[str, Any] = {"transient": True, "redirect_stdout": sys.stdout.isatty()}
-    logs = [each for each in logging.root.handlers if isinstance(each, logging.StreamHandler)]
-    streams = [each.stream for each in logs]
-    with Progress(*columns, console=Console(stderr=True), **options) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         progress.add_task("tasks", total=tasks)
         _shown.append(progress)
-        for each in logs:
-            each.setStream(sys.stderr)  # which is above the bars now
         try:
             yield
         finally:
             _shown.clear()
-            for each, stream in zip(logs, streams, strict=True):
-                each.setStream(stream)
 
 
 @contextmanager
@@ -57,15 +49,13 @@ def inside(task: luigi.Task) -> Iterator[None]:
     def move(done: int, total: int) -> None:
         progress.update(bar, total=total, completed=done)
 
-    def begin(dsk: Any, state: Any) -> None:
-        move(0, len(state["ready"]) + len(state["waiting"]))
-
-    def step(*about: Any) -> None:
-        progress.advance(bar)
+    def step(key: Any, result: Any, dsk: Any, state: Any, worker: Any) -> None:
+        done, ahead = len(state["finished"]), ("ready", "waiting", "running")
+        move(done, done + sum(len(state[name]) for name in ahead))
 
     draw.append(move)
     try:
-        with Callback(start_state=begin, posttask=step):
+        with Callback(posttask=step):
             yield
     finally:
         draw.clear()

@@ -44,19 +44,19 @@ def conform(frame: dd.DataFrame, schema: pa.Schema) -> dd.DataFrame:
 
 def filler(schema: pa.Schema) -> dict[str, Any]:
     """The row that a stub gives: "todo", False, 0, the first moment of 1970 and the like."""
-    return {field.name: _value(field).as_py() for field in schema}
+    return {field.name: _value(field.type) for field in schema}
 
 
 def _filled(schema: pa.Schema, part: pd.DataFrame) -> pd.DataFrame:
-    columns = [pa.repeat(_value(field), len(part)) for field in schema]
-    table = pa.Table.from_arrays(columns, schema=schema)
-    filled: pd.DataFrame = table.to_pandas(types_mapper=frames.dtype)
+    row = pa.Table.from_pylist([filler(schema)], schema=schema)
+    rows = row.take(pa.array([0] * len(part), pa.int64()))
+    filled: pd.DataFrame = rows.to_pandas(types_mapper=frames.dtype)
     return filled
 
 
-def _value(field: pa.Field) -> Any:
+def _value(arrow_type: pa.DataType) -> Any:
     fillers: tuple[Any, ...] = ("todo", False, 0, [])
     for value in fillers:
         with contextlib.suppress(pa.ArrowException):
-            return pa.scalar(value, field.type)
-    return pa.scalar(None, field.type)
+            return pa.scalar(value, arrow_type).as_py()
+    return None

@@ -2,117 +2,107 @@
 
 Luigi's own ends as soon as it is handed no task. This one stays while a task that failed may be
 tried again, and while another run at the same luigid works on what this run needs. What that run
-leaves, because it failed or died, this one tries itself. When it is interrupted, its processes
-remove what they have begun, and luigid hears that its tasks are free.
+leaves, because it failed or died, this one tries itself.
+
+Ctrl-C reaches every process of a run, SIGTERM only one. A process of a task hears SIGINT once, and
+removes what it has begun; SIGTERM ends it at once. luigid hears that what was begun is free.
 """
 
 from __future__ import annotations
 
 import contextlib
-from multiprocessing import active_children
+import os
+import signal
+import time
+from collections import Counter
+from multiprocessing import Process, active_children
 from typing import Any
 
-import luigi
 from luigi import worker
-from luigi.rpc import RemoteScheduler, RPCError
+from luigi.rpc import RemoteScheduler
 from luigi.scheduler import Scheduler
-from luigi.task_status import DISABLED, FAILED, PENDING
+from luigi.task_status import FAILED
 
-from .errors import ComposeError
-from .graph import flat, is_external, label
+from .graph import label
 from .progress import say
-from .stop import later, stop
+
+_SECONDS = 5  # for what is interrupted to clean up
 
 
 class Workers:
     """What `luigi.build` asks for a scheduler and a worker; options as in Luigi's [worker]."""
 
-    worker: Worker
-
     def __init__(self, **options: Any) -> None:
         self.options = options
 
     def create_local_scheduler(self) -> Scheduler:
-        """One that has a task tried again only if the task sets `retry_count`."""
-        return Scheduler(prune_on_get_work=True, retry_count=1, retry_delay=1)
+        return Scheduler(retry_delay=-1)  # the worker says what is tried again
 
     def create_remote_scheduler(self, url: str) -> RemoteScheduler:
-        first: Any = RemoteScheduler(url, connect_timeout=3)
-        try:
-            first.is_paused()
-        except (RPCError, ValueError, KeyError) as error:
-            cure = "start it, or empty LUIGI_SCHEDULER_URL"
-            raise ComposeError(f"no luigid answers at {url}; {cure}") from error
-        return RemoteScheduler(url)
+        scheduler: Any = RemoteScheduler(url)
+        scheduler._rpc_retry_wait = 1  # second
+        return scheduler
 
     def create_worker(self, scheduler: Any, worker_processes: int, assistant: bool) -> Worker:
-        self.worker = Worker(scheduler, None, worker_processes, assistant, **self.options)
-        return self.worker
+        return Worker(scheduler, None, worker_processes, assistant, **self.options)
 
 
 class Worker(worker.Worker):
-    def told(self) -> dict[luigi.Task, str]:
-        """What the scheduler was last told of each task."""
-        history: list[tuple[luigi.Task, str, Any]] = self._add_task_history
-        return {task: status for task, status, _ in history}
-
-    def left(self) -> list[luigi.Task]:
-        """Tasks that nobody ran although all that they require is complete."""
-        begun = {answer["task_id"] for answer in self._get_work_response_history}
-        return [
-            task
-            for task, status in self.told().items()
-            if status == PENDING and not is_external(task) and task.task_id not in begun
-            if not task.complete() and all(each.complete() for each in flat(task.requires()))
-        ]
-
-    def run(self) -> Any:
-        self._waits_for: set[str] = set()
-        for task in self.told():
-            vars(task)["_failures"] = 0
-            if task.retry_count:  # luigid may have disabled it for a day, after an earlier run
-                self._scheduler.re_enable_task(task.task_id)
-        return super().run()
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> Any:
-        if kind is KeyboardInterrupt:
-            stop([each for each in active_children() if isinstance(each, worker.TaskProcess)])
-            with contextlib.suppress(Exception):  # luigid may be gone
-                for task_id in self._running_tasks:
-                    self._scheduler.add_task(task_id=task_id, status=FAILED, worker=self._id)
-        return super().__exit__(kind, error, trace)
+    _waits_for: frozenset[str] = frozenset()
 
     def _add_task(self, **told: Any) -> None:
-        task = self._scheduled_tasks.get(told["task_id"])
-        if task and told["status"] == FAILED:
-            vars(task)["_failures"] = vars(task).get("_failures", 0) + 1
+        told.pop("retry_policy_dict", None)  # luigid would count the failures of earlier runs, too
         super()._add_task(**told)
 
     def _keep_alive(self, get_work_response: Any) -> bool:
         """Whether to ask for work again in a second, when there is none now."""
         if self._stop_requesting_work:
             return False
-        if running := {each["task_id"] for each in get_work_response.running_tasks}:
-            for task_id in running - self._waits_for:
-                say(f"waits   another run makes {label(self._scheduled_tasks[task_id])}")
-            self._waits_for |= running
-            return True
-        again = [task for task, status in self.told().items() if status == FAILED and retries(task)]
-        if isinstance(self._scheduler, RemoteScheduler):
-            again += self.left()
-        for task in again:
-            self.add(task)
+        running = {each["task_id"] for each in get_work_response.running_tasks}
+        for task_id in running - self._waits_for:
+            say(f"waits   another run makes {label(self._scheduled_tasks[task_id])}")
+        self._waits_for |= running
+        history: list[Any] = self._add_task_history
+        failures = Counter(task.task_id for task, status, _ in history if status == FAILED)
         scheduler: Any = self._scheduler
-        answers = [scheduler.forgive_failures(task.task_id) for task in again]
-        return any(each["status"] != DISABLED for each in answers)
+        again = [
+            task_id
+            for task_id in self._scheduled_tasks.keys() & scheduler.task_list(status=FAILED).keys()
+            if failures[task_id] < (self._scheduled_tasks[task_id].retry_count or 1)
+        ]
+        for task_id in again:
+            scheduler.forgive_failures(task_id)
+        return bool(running or again)
 
-    def _run_task(self, task_id: str) -> None:
-        if not self._config.force_multiprocessing:
-            return super()._run_task(task_id)
-        with later():
-            return super()._run_task(task_id)
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> Any:
+        if kind is KeyboardInterrupt:
+            _stop([each for each in active_children() if isinstance(each, worker.TaskProcess)])
+            with contextlib.suppress(Exception):  # luigid may be gone
+                for task_id in self._running_tasks:
+                    self._scheduler.add_task(task_id=task_id, status=FAILED, worker=self._id)
+        return super().__exit__(kind, error, trace)
 
 
-def retries(task: luigi.Task) -> int:
-    """How often a task that failed may be tried again."""
-    return max(0, (task.retry_count or 1) - int(vars(task).get("_failures", 0)))
+def as_a_task() -> None:
+    """Say what signals do in the process of a task."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, _interrupt_once)
+
+
+def _interrupt_once(signum: int, frame: Any) -> None:
+    signal.signal(signum, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _stop(processes: list[Process]) -> None:
+    """Have these processes clean up and end; those that take too long are killed."""
+    deadline = time.monotonic() + _SECONDS
+    try:
+        while (alive := [p for p in processes if p.is_alive()]) and time.monotonic() < deadline:
+            for process in alive:
+                if os.name == "posix" and process.pid:  # elsewhere Ctrl-C has reached it already
+                    os.kill(process.pid, signal.SIGINT)  # again, since it may have just begun
+            alive[0].join(0.1)
+    finally:
+        for process in processes:
+            process.kill()
