@@ -138,7 +138,10 @@ def test_a_forced_run_that_fails_keeps_what_stood(sample, data_root, monkeypatch
     ("arguments", "said"),
     [
         (["--force", "RawFlights"], "RawFlights is external data; only others can make it"),
-        (["CleanFlights", "--force", "ScoreReport"], "nothing here needs ScoreReport; leave out --force"),
+        (
+            ["CleanFlights", "--force", "ScoreReport"],
+            "nothing here needs ScoreReport; leave out --force",
+        ),
     ],
 )
 def test_what_cannot_be_forced_is_wrong_usage(sample, capsys, arguments, said) -> None:
@@ -301,7 +304,7 @@ def test_a_failed_task_is_one_sentence_with_the_line_at_fault(sample, capsys, mo
     line, inputs = said.err.splitlines()
     assert re.match(r"failed  CleanFlights: \w+: .* \(transforms.py, line \d+\)$", line)
     assert inputs == f"        from RawFlights: {sample / 'flights'}"
-    assert "0 ran, 2 were complete, 1 failed, 2 did not run" in said.out
+    assert "0 ran, 2 were complete, 1 failed (CleanFlights), 2 did not run" in said.out
 
 
 def test_malformed_raw_data_ends_with_1_and_names_file_column_and_line(sample, capsys) -> None:
@@ -474,7 +477,10 @@ def test_help_names_the_commands_and_parameters(capsys) -> None:
     ("environ", "said"),
     [
         ({"DATA_ROOT": ""}, "DATA_ROOT is empty; name a folder or a URL, or remove the variable"),
-        ({"LOG_LEVEL": "LOUD", "RAW_ROOT": " "}, "LOG_LEVEL is malformed; give DEBUG, INFO, WARNING or ERROR"),
+        (
+            {"LOG_LEVEL": "LOUD", "RAW_ROOT": " "},
+            "LOG_LEVEL is malformed; give DEBUG, INFO, WARNING or ERROR",
+        ),
         ({"LOG_LEVEL": "LOUD", "RAW_ROOT": " "}, "RAW_ROOT is empty"),
         (
             {"LUIGI_SCHEDULER_URL": "localhost"},
@@ -538,9 +544,7 @@ def test_a_file_of_the_package_that_is_run_names_the_right_command(new_project: 
     main = str(new_project.package / "__main__.py")
     done = run([sys.executable, main], cwd=new_project.path.parent)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        f"Run the package, not a file in it: python -m {PACKAGE} (in {new_project.path})\n"
-    )
+    assert done.stderr == f"In {new_project.path}, run: python -m {PACKAGE}\n"
 
 
 def test_a_relative_root_lies_in_the_project_and_env_overrides_nothing(

@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import luigi
-import pyarrow as pa
 import pytest
 from conftest import Project
 from o_brien_s_flights_b import cli, tasks
@@ -409,19 +408,6 @@ def test_explain_lists_the_columns_and_filters_that_reach_each_reader(
             "  filter   arr_delay > 60 and origin == 'JFK'",
         ]
     assert computed == []
-
-
-def test_explain_names_every_column_of_many_within_80_columns(sample, capsys, monkeypatch) -> None:
-    names = [f"column_{number:02}" for number in range(40)]
-    for path in (sample / "flights").iterdir():
-        path.write_text(",".join(names) + "\n" + ",".join("1" * 40) + "\n")
-    schema = pa.schema([(name, pa.int64()) for name in names])
-    monkeypatch.setattr(tasks.RawFlights, "schema", schema)
-    monkeypatch.setattr(tasks.CleanFlights, "transform", lambda self, raw: raw)
-    text = said(capsys, "explain", "CleanFlights")
-    assert max(map(len, text.splitlines())) <= 80
-    for name in names:
-        assert name in text
 
 
 def test_explain_reads_nothing_to_sort_and_takes_other_arguments_than_frames(

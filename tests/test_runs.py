@@ -226,7 +226,7 @@ def test_a_failure_is_told_once_with_the_task_the_line_and_the_inputs(
     assert second == f"        from RawFlights: {Path('data/raw/flights')}"
 
 
-def test_of_many_inputs_some_are_shown_and_no_password() -> None:
+def test_of_many_inputs_some_are_shown_and_no_password(capsys) -> None:
     class Input(luigi.ExternalTask):
         n = luigi.IntParameter()
 
@@ -238,7 +238,9 @@ def test_of_many_inputs_some_are_shown_and_no_password() -> None:
             return [Input(n=n) for n in range(10)]
 
     shown = [f"Input(n={n}): ftp://host/{n}" for n in range(8)]
-    assert build._inputs(Many()) == f"\n        from {', '.join(shown)} and 2 more"
+    build._announce_failure(Many(), ValueError("no"))
+    said = f"failed  Many: ValueError: no\n        from {', '.join(shown)} and 2 more\n"
+    assert capsys.readouterr().err == said
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -17,6 +17,7 @@ from .compose.errors import sentence
 from .compose.graph import flat, is_external, label, outputs
 
 PACKAGE = str(__package__)
+_PREFIX = "param_"  # of the names of options that are parameters
 
 
 class TaskCommand(click.Command):
@@ -31,7 +32,7 @@ class TaskCommand(click.Command):
             for name, param in cls.get_params():
                 is_flag = isinstance(param, luigi.BoolParameter)  # its value may be left out
                 value: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if is_flag else {}
-                names = [f"--{name.replace('_', '-')}", f"param_{name}"]
+                names = [f"--{name.replace('_', '-')}", f"{_PREFIX}{name}"]
                 options.setdefault(name, click.Option(names, help=param.description, **value))
         own = super().get_params(ctx)  # which win over a parameter of the same name
         taken = {flag for option in own for flag in option.opts}
@@ -39,12 +40,9 @@ class TaskCommand(click.Command):
         return [click.Argument(["task"], default="Pipeline"), *own, *others]
 
     def invoke(self, ctx: click.Context) -> Any:
-        own = {param.name for param in self.params}
-        given = {name: ctx.params.pop(name) for name in {*ctx.params} - own}
-        name = given.pop("task")
-        ctx.params["root"] = make_task(
-            name, {n.removeprefix("param_"): text for n, text in given.items() if text is not None}
-        )
+        names = [name for name in ctx.params if name.startswith(_PREFIX)]
+        given = {name.removeprefix(_PREFIX): ctx.params.pop(name) for name in names}
+        ctx.params["root"] = make_task(ctx.params.pop("task"), given)
         return super().invoke(ctx)
 
 
@@ -73,15 +71,16 @@ def task_class(name: str) -> type[luigi.Task]:
     return classes[name]
 
 
-def make_task(name: str, given: dict[str, str]) -> luigi.Task:
+def make_task(name: str, given: dict[str, str | None]) -> luigi.Task:
     """The task with the parameters that were given. Raises UsageError where one is wrong."""
     cls = task_class(name)
     takes = [param for param, _ in cls.get_params()]
-    if unknown := [param for param in given if param not in takes]:
+    texts = {param: text for param, text in given.items() if text is not None}
+    if unknown := [param for param in texts if param not in takes]:
         has = ", ".join(takes) or "none"
         raise click.UsageError(f"{name} has no parameter {unknown[0]!r}; it has {has}")
     try:
-        return cls.from_str_params(given)
+        return cls.from_str_params(texts)
     except Exception as error:
         raise click.UsageError(f"{name} takes no such parameters: {error}") from error
 

@@ -66,16 +66,17 @@ def run(
         for each in tasks:
             click.echo(f"would run  {label(each)}")
         return status
-    failed: list[luigi.Task] = []
     if tasks:
         try:
             with contextlib.redirect_stdout(sys.stderr):  # what a task prints is no result
-                failed = build([root, *tasks], workers)
-            status = FAILED if failed else status
+                status = status if build([root, *tasks], workers) else FAILED
         except KeyboardInterrupt:
-            done = [label(each) for each in tasks if each.complete()]
-            left = [label(each) for each in tasks if not each.complete()]
+            done = [each for each in tasks if each.complete()]
+            left = [each for each in tasks if each not in done]
             return _fault(f"interrupted; complete: {some(done)}; not: {some(left)}", INTERRUPTED)
+    left = [t for t in tasks if not t.complete()]
+    if failed := [t for t in left if all(each.complete() for each in flat(t.requires()))]:
+        status = FAILED
     seconds = time.monotonic() - began
     click.echo(f"{_summary(work, todo, failed)}; {seconds:.1f} s{_stubs_left()}", err=as_json)
     found = {each: _result(each, rows) for each in results(graph)}
@@ -222,10 +223,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _summary(work: list[luigi.Task], todo: list[luigi.Task], failed: list[luigi.Task]) -> str:
     """What became of the work, of which some was to do, and how many rows that wrote."""
-    about = {t: describe(t, True) for t in todo if t not in failed and t.complete()}
+    about = {task: describe(task, True) for task in todo if task.complete()}
     text = f"{len(about)} ran, {len(work) - len(todo)} were complete"
     if failed:
-        text += f", {len(failed)} failed"
+        text += f", {len(failed)} failed ({some(failed)})"
     if others := len(todo) - len(about) - len(failed):
         text += f", {others} did not run"
     for task, each in about.items():

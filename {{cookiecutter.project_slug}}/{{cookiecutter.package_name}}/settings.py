@@ -57,7 +57,7 @@ def _absolute(root: str) -> str:
     """A URL as it is; a relative folder in the project, whatever the working directory."""
     if "://" in root and not root.startswith("file://"):
         return re.sub("(?<!:)/+", "/", root).rstrip("/")
-    return os.path.abspath(PROJECT / Path(root.removeprefix("file://")).expanduser())
+    return os.path.abspath(PROJECT / os.path.expanduser(root.removeprefix("file://")))
 
 
 def _fault(value: str) -> str | None:
