@@ -325,7 +325,7 @@ def test_no_secret_is_in_the_graph_that_travels(monkeypatch: pytest.MonkeyPatch)
     from dask.delayed import delayed
     from distributed.protocol import pickle
     from o_brien_s_flights_b.compose import CSVTarget, cluster, csv_blocks, csv_reader, frames
-    from o_brien_s_flights_b.compose.parquet_writer import PartWriter
+    from o_brien_s_flights_b.compose.part_writer import PartWriter
     from o_brien_s_flights_b.schemas import RAW_FLIGHTS as SCHEMA
 
     monkeypatch.setattr(fsspec.config, "conf", {"s3": {"secret": "s3cr3t", "anon": True}})

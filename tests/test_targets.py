@@ -24,6 +24,7 @@ from o_brien_s_flights_b.compose import (
     commit,
     frames,
     parquet_writer,
+    part_writer,
 )
 
 SCHEMA = pa.schema(
@@ -291,7 +292,7 @@ def test_parts_have_zstd_dictionaries_and_statistics(target, frame) -> None:
 
 def test_a_huge_partition_becomes_parts_in_its_order(target, frame, monkeypatch) -> None:
     whole = frame(SCHEMA, [{"n": n, "name": str(n)} for n in range(1000)], 2)
-    monkeypatch.setattr(parquet_writer, "LARGEST", 2500)
+    monkeypatch.setattr(part_writer, "LARGEST", 2500)
     target.write_dask(whole)
     assert len(target.parts()) > 5
     assert len({part["rows"] for part in target.manifest()["parts"]}) == 2  # the last is less

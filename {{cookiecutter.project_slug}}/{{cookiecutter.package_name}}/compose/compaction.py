@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .csv_blocks import BLOCK_SIZE
 
 if TYPE_CHECKING:
-    from .parquet_writer import PartWriter
+    from .part_writer import PartWriter
 
 SIZE = "in memory"  # bytes, which a part is known by until it is in the manifest
 Part = dict[str, Any]

@@ -30,7 +30,7 @@ from .targets import BaseDaskTarget
 if TYPE_CHECKING:
     import dask.dataframe as dd
 
-    from .parquet_writer import PartWriter
+    from .part_writer import PartWriter
 
 Part = dict[str, Any]
 
