@@ -431,14 +431,18 @@ def test_an_interrupt_ends_with_130(sample, monkeypatch, capsys) -> None:
         (["run", "--min-flihgts", "3"], "No such option"),
         (
             ["--min-flights", "few"],
-            "Pipeline takes no such parameters: invalid literal for int() with base 10: 'few'",
+            "min_flights is 'few', which is no IntParameter: invalid literal",
         ),
         (
             ["run", "CleanFlights", "--min-flights", "3"],
             "CleanFlights has no parameter 'min_flights'; it has none",
         ),
         (["run", "--workers", "0"], "Invalid value for '--workers'"),
-        (["run", "Needs"], "requires the 'day' parameter to be set"),
+        (["run", "Needs"], "Needs needs --day"),
+        (
+            ["run", "Needs", "--day", "few", "--min-flights", "3"],
+            "Needs has no parameter 'min_flights'; it has day; day is 'few', which is no Int",
+        ),
     ],
 )
 def test_wrong_usage_ends_with_2_and_a_sentence(add_task, capsys, arguments, said) -> None:

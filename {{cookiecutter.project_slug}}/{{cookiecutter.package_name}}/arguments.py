@@ -72,17 +72,25 @@ def task_class(name: str) -> type[luigi.Task]:
 
 
 def make_task(name: str, given: dict[str, str | None]) -> luigi.Task:
-    """The task with the parameters that were given. Raises UsageError where one is wrong."""
+    """The task with the parameters that were given; UsageError names all that are wrong."""
     cls = task_class(name)
-    takes = [param for param, _ in cls.get_params()]
+    params = dict(cls.get_params())
+    values: dict[str, Any] = {}
+    takes = ", ".join(params) or "none"
     texts = {param: text for param, text in given.items() if text is not None}
-    if unknown := [param for param in texts if param not in takes]:
-        has = ", ".join(takes) or "none"
-        raise click.UsageError(f"{name} has no parameter {unknown[0]!r}; it has {has}")
-    try:
-        return cls.from_str_params(texts)
-    except Exception as error:
-        raise click.UsageError(f"{name} takes no such parameters: {error}") from error
+    faults = [f"{name} has no parameter {p!r}; it has {takes}" for p in texts if p not in params]
+    for param, declared in params.items():
+        if param in texts:
+            try:
+                values[param] = declared.parse(texts[param])
+            except Exception as error:
+                kind = type(declared).__name__
+                faults.append(f"{param} is {texts[param]!r}, which is no {kind}: {error}")
+        elif not declared.has_task_value(name, param):
+            faults.append(f"{name} needs --{param.replace('_', '-')}")
+    if faults:
+        raise click.UsageError("; ".join(faults))
+    return cls(**values)
 
 
 def force(graph: Iterable[tuple[luigi.Task, Any]], names: Sequence[str]) -> None:

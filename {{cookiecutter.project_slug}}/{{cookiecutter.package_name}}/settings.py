@@ -64,8 +64,11 @@ def _fault(value: str) -> str | None:
     if not value.strip():
         return "is empty; name a folder or a URL, or remove the variable"
     if "://" in value:
-        if urlsplit(value).password:
-            return "holds a password; give it in a variable of its own"
+        try:
+            if urlsplit(value).password:
+                return "holds a password; give it in a variable of its own"
+        except ValueError:  # whose text may hold it
+            return "is malformed; name a folder or a URL"
         try:
             fsspec.get_filesystem_class(urlsplit(value).scheme)
         except (ImportError, ValueError) as error:
