@@ -18,7 +18,7 @@ from typing import Any
 import luigi
 from luigi.parameter import ParameterVisibility
 
-from .definitions import definitions
+from .code import parsed
 from .errors import ComposeError, DataError
 from .fingerprints import fingerprint
 from .graph import flat, is_external, label, significant, walk
@@ -32,7 +32,7 @@ _documents: dict[str, Document] = {}
 
 
 def salt(task: luigi.Task) -> str:
-    """The salt of `task`, 12 hexadecimal digits. Raises VersionError where code has no source."""
+    """The salt of `task`, 12 hexadecimal digits. Raises ComposeError where code has no source."""
     _digest(task)
     return _salts[_key(task)]
 
@@ -73,7 +73,7 @@ def forget() -> None:
     """Digest every task anew: for a long-lived process in which raw files or code change."""
     for memory in (_salts, _documents):
         memory.clear()
-    for remembered in (version, definitions):
+    for remembered in (version, parsed):
         remembered.cache_clear()
 
 
