@@ -260,9 +260,14 @@ def test_a_version_is_the_same_under_every_python() -> None:
 
 
 def test_code_that_cannot_be_imported_is_not_passed_over(digests) -> None:
-    source = (
-        "import luigi\nclass Stage(luigi.Task):\n    def run(self):\n        from .heavy import f; f()"
-    )
+    source = """
+        import luigi
+
+        class Stage(luigi.Task):
+            def run(self):
+                from .heavy import f
+                return f
+    """
     with pytest.raises(ModuleNotFoundError, match="No module named 'not_installed'"):
         digests(tasks=source, heavy="import not_installed\ndef f(): pass")
 

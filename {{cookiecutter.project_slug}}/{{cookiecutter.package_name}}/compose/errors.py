@@ -15,10 +15,6 @@ class DataError(ComposeError):
     """Data that does not fit its schema, is damaged, is missing or has changed meanwhile."""
 
 
-class RequirementError(ComposeError, TypeError):
-    """A requirement that Luigi would confuse with something else."""
-
-
 class InterruptError(Exception):
     """A run that was told to stop and did: the message says what is complete."""
 
