@@ -97,26 +97,18 @@ def _key(task: luigi.Task) -> _Key:
 
 
 def _params(task: luigi.Task) -> dict[str, str]:
+    """Each value's text as its parameter would read it back: 1 and 1.0 are one float."""
     texts = {}
     for name, param in significant(type(task)):
         value = task.param_kwargs[name]
         try:
-            texts[name] = _canonical(param, value)
-        except Exception as error:
+            text = param.serialize(param.parse(param.serialize(value)))
+        except Exception:  # which may show a secret
             fault = f"{task.get_task_family()}.{name} is no {type(param).__name__}"
-            why = f": {value!r}, {error}" if _is_public(param) else ""
-            raise ComposeError(f"{fault}{why}") from None
+            raise ComposeError(f"{fault}; give it another value") from None
+        if isinstance(value, type) and issubclass(value, luigi.Task):
+            text += f" {json.dumps(version(value), sort_keys=True)}"
+        if param.visibility != ParameterVisibility.PUBLIC:  # a lineage is written into manifests
+            text = hashlib.sha256(text.encode()).hexdigest()
+        texts[name] = text
     return texts
-
-
-def _canonical(param: Any, value: Any) -> str:
-    """The value's text as the parameter itself would read it back: 1 and 1.0 are one float."""
-    text: str = param.serialize(param.parse(param.serialize(value)))
-    if isinstance(value, type) and issubclass(value, luigi.Task):
-        return f"{text} {json.dumps(version(value), sort_keys=True)}"
-    # A lineage is written into manifests.
-    return text if _is_public(param) else hashlib.sha256(text.encode()).hexdigest()
-
-
-def _is_public(param: Any) -> bool:
-    return bool(param.visibility == ParameterVisibility.PUBLIC)
