@@ -62,8 +62,7 @@ def _canonical(node: Any) -> Any:
         return f"{type(node).__name__} {node!r}"
     fields = {k: v for k, v in ast.iter_fields(node) if v not in (None, []) and k != "kind"}
     if isinstance(node, ast.JoinedStr):  # some Pythons add empty pieces
-        pieces = [n for n in node.values if not isinstance(n, ast.Constant) or n.value]
-        fields["values"] = pieces
+        fields["values"] = [piece for piece in node.values if getattr(piece, "value", None)]
     return type(node).__name__, [(name, _canonical(value)) for name, value in fields.items()]
 
 
