@@ -19,7 +19,7 @@ HELP = "write Task > Task, Task; Task > Task"
 # Task names that would hide what the generated modules import, in one spelling or another.
 TOOLKIT = """
     BaseDaskTarget CSVTarget ComposeError DataError ExternalData FileTarget LocalTargetOutput
-    ParquetTarget Requirement RequirementList Requires SaltedOutput Stage TargetOutput VersionError
+    ParquetTarget Requirement RequirementList Requires SaltedOutput Stage TargetOutput
     Annotations Any Config Dd ExternalTask Pipeline Self Task Wrapper WrapperTask
     AmbiguousClass Event Parameter Target TestNotificationsTask TaskClassAmbigiousException
     Conform Filler Frame Lineage Luigi Pa Pytest Salt Schemas Specify Stub Tasks Todo Transforms

@@ -375,7 +375,7 @@ def test_why_names_requirements_and_parameters_that_came_and_went() -> None:
         "d3": document("Day", {"day": "3"}, {}),
         "n": document("Names", {}, {}),
     }
-    assert set(_find({}, ("s1", "s2"), old, new)) == {
+    assert set(_find({}, ("s1", "s2"), old | new)) == {
         "the parameter a is gone",
         "the parameter c is new",
         "days changed: Day(day=1) (removed), Day(day=3) (new)",

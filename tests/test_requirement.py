@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import luigi
 import pytest
-from o_brien_s_flights_b.compose import Requirement, RequirementList, Requires
+from o_brien_s_flights_b.compose import ComposeError, Requirement, RequirementList, Requires
 
 
 class Day(luigi.ExternalTask):
@@ -68,10 +68,10 @@ def test_requires_is_a_dict_also_without_requirements() -> None:
 
 def refusal(make: object) -> str:
     """What is said when a class is created; Python 3.11 wraps what `__set_name__` raises."""
-    with pytest.raises((TypeError, RuntimeError)) as error:
+    with pytest.raises((ComposeError, RuntimeError)) as error:
         make()  # type: ignore[operator]
     cause = error.value.__cause__ or error.value
-    assert isinstance(cause, TypeError)
+    assert isinstance(cause, ComposeError)
     return str(cause)
 
 
@@ -112,6 +112,6 @@ def test_a_parameter_that_is_given_collides_with_nothing() -> None:
 @pytest.mark.parametrize("params", [{}, {"day": lambda t: [1], "name": lambda t: ["a"]}])
 def test_a_requirement_list_over_no_or_several_parameters_is_refused(params) -> None:
     with pytest.raises(
-        TypeError, match=r"RequirementList\(Day\) takes one parameter as a function"
+        ComposeError, match=r"RequirementList\(Day\) takes one parameter as a function"
     ):
         RequirementList(Day, **params)

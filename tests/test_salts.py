@@ -90,8 +90,8 @@ def test_a_parameters_own_parse_and_serialize_decide_what_is_equal(parameter, on
     assert salted[0] == salted[1] != salted[2]
 
 
-def test_a_value_that_its_parameter_cannot_read_back_is_named() -> None:
-    with pytest.raises(ComposeError, match=r"Task\.n is 'x', which is no IntParameter: invalid"):
+def test_a_value_that_its_parameter_cannot_read_back_is_refused_and_not_shown() -> None:
+    with pytest.raises(ComposeError, match=r"^Task\.n is no IntParameter; give it another value$"):
         salt(task(n=luigi.IntParameter())(n="x"))
 
 
@@ -100,9 +100,6 @@ def test_a_hidden_parameter_counts_and_is_not_shown() -> None:
     cls = task(password=luigi.Parameter(visibility=hidden))
     assert "hunter2" not in json.dumps(lineage(cls(password="hunter2")))
     assert salt(cls(password="hunter2")) != salt(cls(password="hunter3"))
-    wrong = task(password=luigi.IntParameter(visibility=hidden))(password="hunter2")
-    with pytest.raises(ComposeError, match=r"^Task.password has a value that is no IntParameter$"):
-        salt(wrong)
 
 
 def test_an_insignificant_parameter_may_choose_what_is_required() -> None:

@@ -4,7 +4,7 @@ Everything below is the template's; an update of the template may replace it.
 """
 
 from .csv_target import CSVTarget
-from .errors import ComposeError, DataError, VersionError
+from .errors import ComposeError, DataError
 from .files import FileTarget
 from .output import LocalTargetOutput, SaltedOutput, TargetOutput
 from .parquet_target import ParquetTarget
@@ -29,7 +29,6 @@ __all__ = [
     "SaltedOutput",
     "Stage",
     "TargetOutput",
-    "VersionError",
     "conform",
     "lineage",
     "salt",

@@ -1,78 +1,146 @@
-"""READ. Which names of the package the definition of a name uses."""
+"""READ. Which code of the package a definition uses, found in the syntax trees of its modules."""
 
 from __future__ import annotations
 
 import ast
-import sys
+import inspect
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from symtable import SymbolTable, symtable
-from types import ModuleType
 from typing import Any
 
-from .definitions import definitions, find, is_own, origin, used
-from .errors import VersionError
-
 Name = tuple[str, str]  # a module's name and a name that it defines
+_Imports = list[tuple[str, str]]  # each name that an import binds, and the path of what it is
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_IMPORTS = (ast.Import, ast.ImportFrom)
+_TOOLKIT = __name__.rpartition(".")[0]
+
+
+def is_own(path: str, of: str) -> bool:
+    """Whether a module or name belongs to the package of `of`, not to the toolkit or to Luigi."""
+    package = of.partition(".")[0]
+    toolkit = f"{path}.".startswith(f"{_TOOLKIT}.")
+    return path.partition(".")[0] == package != "luigi" and not toolkit
+
+
+@cache
+def parsed(module: str) -> tuple[dict[str, list[ast.stmt]], _Imports]:
+    """The statements of a module that define each of its names, and all its imports."""
+    try:
+        tree = ast.parse(inspect.getsource(import_module(module)))
+    except (OSError, TypeError):  # it has no source
+        return {}, []
+    imports = _imports(tree, module)
+    foreign = {name for name, path in imports if not is_own(path, module)}
+    names: dict[str, list[ast.stmt]] = {}
+    effects: list[ast.stmt] = []
+    constants: set[str] = set()
+    for statement in _statements(tree):
+        bound = [each.get_name() for each in _table(statement).get_symbols() if each.is_assigned()]
+        for name in bound:
+            names.setdefault(name, []).append(statement)
+        if isinstance(statement, _DEFINITIONS):
+            decorators = [name for each in statement.decorator_list for name, *_ in _used(each)]
+            if not foreign.issuperset(decorators):  # one of ours, which may note it down
+                effects.append(statement)
+        elif isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign) and bound:
+            constants.update(bound)
+        else:
+            effects.append(statement)
+    for name in constants:  # which any of these may have changed
+        names[name] += effects
+    return names, imports
+
+
+def find(module: str, qualname: str) -> list[Any]:
+    """The statements that define a name; it may stand in a function, as `f.<locals>.Task`."""
+    first, *inner = qualname.replace(".<locals>", "").split(".")
+    nodes: list[Any] = parsed(module)[0].get(first, [])
+    for name in inner:
+        nodes = [n for outer in nodes for n in ast.walk(outer) if getattr(n, "name", None) == name]
+    return nodes
 
 
 def reached(module: str, qualname: str) -> Iterator[Name]:
     """The package's own names that the definition of a name uses."""
     for node in find(module, qualname):
-        scope = dict(vars(sys.modules[module]))
-        known = set() if isinstance(node, ast.Import | ast.ImportFrom) else _global_names(node)
-        for statement in ast.walk(node):
-            if isinstance(statement, ast.Import):
-                for alias in statement.names:
-                    if is_own(alias.name, module) and (whole := _module(alias.name)):
-                        top = alias.name.partition(".")[0]
-                        scope[alias.asname or top] = whole if alias.asname else sys.modules[top]
-                        known.add(alias.asname or top)
-            if isinstance(statement, ast.ImportFrom):
-                for alias in statement.names:
-                    local, source = alias.asname or alias.name, origin(statement, module)
-                    if not is_own(source, module):
-                        continue
-                    if local == "*":
-                        yield source, qualname
-                    elif submodule := _module(f"{source}.{alias.name}"):
-                        scope[local] = submodule
-                        known.add(local)
-                    elif statement is not node or local == qualname:
-                        yield source, alias.name
-        for name, *attributes in used(node):
-            if name in known:
-                yield from _resolved(scope, module, name, attributes)
+        known = _global_names(_table(node)).union(name for name, _ in _imports(node, module))
+        for chain in _used(node):
+            if chain[0] in known:
+                yield from _followed(module, chain)
 
 
-def _resolved(scope: Any, module: str, name: str, attributes: list[str]) -> Iterator[Name]:
-    """Follow `package.module.name` to the module that defines the name."""
-    value = scope.get(name)
-    while isinstance(value, ModuleType) and is_own(value.__name__, module):
-        if not attributes:  # the module itself is handed on: all of it counts
-            yield from ((value.__name__, each) for each in definitions(value.__name__))
-            return
-        module, name, *attributes = value.__name__, *attributes
-        value = getattr(value, name, None)
-    yield module, name
+def _followed(module: str, chain: list[str]) -> Iterator[Name]:
+    """Follow `name.name` in a module through packages and imports to all that may define it."""
+    places = [(module, chain)]
+    for module, chain in places:  # which grows
+        names, imports = parsed(module)
+        if not chain:  # the module itself is handed on: all of it counts
+            yield from ((module, name) for name in names)
+            continue
+        first, *rest = chain
+        yield module, first
+        if _is_module(f"{module}.{first}"):
+            places.append((f"{module}.{first}", rest))
+        for name, path in imports:
+            if name in (first, "*") and is_own(path, module):
+                top, *inner = path.replace("*", first).split(".")
+                place = (top, [*inner, *rest])
+                places += [place] if place not in places else []
 
 
-def _global_names(node: ast.stmt) -> set[str]:
-    """The names that a statement takes from its module: not its own locals."""
+def _statements(tree: ast.AST) -> Iterator[ast.stmt]:
+    """Those at the top level but for imports; an `if` or `try` that holds some is taken apart."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If | ast.Try):
+            is_apart = any(isinstance(each, _IMPORTS) for each in ast.walk(node))
+        else:
+            is_apart = isinstance(node, ast.ExceptHandler)
+        if is_apart:
+            yield from _statements(node)
+        elif isinstance(node, ast.stmt) and not isinstance(node, _IMPORTS):
+            yield node
 
-    def names(table: SymbolTable) -> set[str]:
-        outer = table.get_type() in ("module", "class")  # whose own names may hide global ones
-        found = {s.get_name() for s in table.get_symbols() if outer or s.is_global()}
-        return found.union(*map(names, table.get_children()))
 
-    return names(symtable(ast.unparse(node), "<task>", "exec"))
+def _imports(tree: ast.AST, module: str) -> _Imports:
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for each in node.names:
+                name = each.asname or each.name.partition(".")[0]
+                found.append((name, each.name if each.asname else name))
+        elif isinstance(node, ast.ImportFrom):
+            package = import_module(module).__package__
+            source = resolve_name("." * node.level + (node.module or ""), package)
+            found += [(each.asname or each.name, f"{source}.{each.name}") for each in node.names]
+    return found
 
 
-def _module(name: str) -> ModuleType | None:
+def _is_module(path: str) -> bool:
     try:
-        return import_module(name) if find_spec(name) else None
-    except ModuleNotFoundError as error:
-        if error.name == name:  # its parent is no package
-            return None
-        raise VersionError(f"{name} cannot be read: {error}; install it to know the code") from None
+        return find_spec(path) is not None
+    except ModuleNotFoundError:  # what should hold it is no package
+        return False
+
+
+def _used(node: ast.AST) -> Iterator[list[str]]:
+    """Every name in the tree with the attributes taken from it: `a.b.c` as [a, b, c]."""
+    chain = ast.unparse(node).split(".") if isinstance(node, ast.Name | ast.Attribute) else [""]
+    if all(map(str.isidentifier, chain)):
+        yield chain
+    else:
+        for child in ast.iter_child_nodes(node):
+            yield from _used(child)
+
+
+def _table(node: ast.AST) -> SymbolTable:
+    return symtable(ast.unparse(node), "<task>", "exec")
+
+
+def _global_names(table: SymbolTable) -> set[str]:
+    """The names that a statement takes from its module: not its own locals."""
+    outer = table.get_type() in ("module", "class")  # whose own names may hide global ones
+    found = {each.get_name() for each in table.get_symbols() if outer or each.is_global()}
+    return found.union(*map(_global_names, table.get_children()))

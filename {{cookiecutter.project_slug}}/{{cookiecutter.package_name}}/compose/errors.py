@@ -15,12 +15,6 @@ class DataError(ComposeError):
     """Data that does not fit its schema, is damaged, is missing or has changed meanwhile."""
 
 
-class VersionError(ComposeError):
-    """A task whose code cannot be digested, so that it needs a `__version__`."""
-
-
-class RequirementError(ComposeError, TypeError):
-    """A requirement that Luigi would confuse with something else."""
 
 
 def sentence(error: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,14 @@ from .errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
+_STRINGS = {pa.string(), pa.large_string(), pa.string_view()}
+
 
 def dtype(arrow_type: pa.DataType) -> Any:
     """The pandas dtype of an Arrow type: pandas's own string for strings, else Arrow-backed."""
     import pandas as pd
 
-    return pd.StringDtype("pyarrow") if _is_string(arrow_type) else pd.ArrowDtype(arrow_type)
+    return pd.StringDtype("pyarrow") if arrow_type in _STRINGS else pd.ArrowDtype(arrow_type)
 
 
 def empty_frame(schema: pa.Schema, columns: list[str] | None = None) -> pd.DataFrame:
@@ -35,8 +38,9 @@ def check_dask(frame: Any) -> None:
 
 def check_meta(meta: pd.DataFrame, schema: pa.Schema) -> None:
     """Raise DataError, naming every column at fault, unless a frame of this meta fits."""
-    if fine := [repr(field.name) for field in schema if _has_nanoseconds(field)]:
-        refused = f"the schema has nanoseconds in {', '.join(fine)}, which Spark refuses"
+    fine = [f.name for f in schema if re.search(r"time\w+\[ns", str(f.type))]
+    if fine:
+        refused = f"the schema has nanoseconds in {', '.join(map(repr, fine))}, which Spark refuses"
         raise DataError(f'{refused}; declare "us" there')
     found = pa.Schema.from_pandas(meta, preserve_index=False)
     if faults := _differences(found, schema):
@@ -69,14 +73,6 @@ def to_table(
         raise DataError(f"{name} does not fit the schema: {'; '.join(faults)}")
     table = table.cast(schema.remove_metadata())
     return table.replace_schema_metadata(_metadata(schema, index))
-
-
-def _has_nanoseconds(field: pa.Field) -> bool:
-    kind = field.type
-    is_time = pa.types.is_timestamp(kind) or pa.types.is_time(kind)
-    return (is_time and kind.unit == "ns") or any(
-        _has_nanoseconds(kind.field(number)) for number in range(kind.num_fields)
-    )
 
 
 @cache
@@ -113,15 +109,7 @@ def _differences(found: pa.Schema, declared: pa.Schema) -> list[str]:
 
 def _same(found: pa.DataType, declared: pa.DataType) -> bool:
     """Strings are equal whatever their width; a column of nulls alone has no type yet."""
-    both_strings = _is_string(found) and _is_string(declared)
-    return both_strings or pa.types.is_null(found) or found == declared
-
-
-def _is_string(arrow_type: pa.DataType) -> bool:
-    return any(
-        test(arrow_type)
-        for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    )
+    return {found, declared} <= _STRINGS or pa.types.is_null(found) or found == declared
 
 
 def schema_of(frame: Any) -> pa.Schema:

@@ -24,7 +24,6 @@ from .targets import BaseDaskTarget
 
 _SALT = "~salt~"
 RECORD = ".lineage"
-_FIRST = 16  # manifests that are read before the others, which may be known then
 _UNKNOWN: Manifest = {"lineage": {}, "created": ""}
 _ATTEMPT = re.compile(r"-[0-9a-f]{32}$")  # while a file is written
 
@@ -49,14 +48,6 @@ class Written(NamedTuple):
         return read_manifest(filesystem(path), path)
 
 
-class Made(NamedTuple):
-    """A complete output: when it was made, by which family, and its salt."""
-
-    created: str
-    family: str
-    salt: str
-
-
 def written(tasks: Iterable[luigi.Task]) -> Iterator[Written]:
     """All that stands where these tasks write, of any salt; each folder is listed once."""
     places: dict[str, dict[str, tuple[luigi.Task, TargetOutput]]] = {}
@@ -69,47 +60,43 @@ def written(tasks: Iterable[luigi.Task]) -> Iterator[Written]:
         infos = fs.ls(folder, detail=True) if fs.exists(folder) else []
         seen = set()
         for info in sorted(infos, key=lambda info: str(info["name"])):
-            is_folder = info["type"] == "directory"
             name = info["name"].rstrip("/").rpartition("/")[2]
-            whole = name if is_folder else _ATTEMPT.sub("", name).removesuffix(RECORD)
-            is_attempt = not is_folder and bool(_ATTEMPT.search(name))
+            is_attempt = bool(_ATTEMPT.search(name))
+            whole = _ATTEMPT.sub("", name).removesuffix(RECORD)
             path = f"{folder}/{name if is_attempt else whole}"
             for salt in re.findall("(?=([0-9a-f]{12}))", whole) if path not in seen else ():
                 maker = names.get(whole.replace(salt, _SALT))
-                if maker and maker[1].is_dataset == is_folder:
+                if maker and maker[1].is_dataset == (info["type"] == "directory"):
                     yield Written(path, salt, *maker, info, is_attempt)
             seen.add(path)  # its record, which comes next, is no other
 
 
-def made(tasks: list[luigi.Task]) -> tuple[list[Made], dict[str, Document]]:
-    """The outputs of any salt, the newest last, and all that is known of what they were made from.
+def made(tasks: list[luigi.Task]) -> tuple[list[tuple[str, str, str]], dict[str, Document]]:
+    """When each output of any salt was made, its family and salt, the newest last; all documents.
 
     A manifest tells of all that its dataset was made from, whose own need not be read then.
     """
     entries = [each for each in written(tasks) if not each.is_attempt]
     entries.sort(key=lambda each: each.info.get("mtime", 0), reverse=True)
+    sources = [(e.task, e.salt, e.manifest, e.output.is_dataset) for e in entries]
+    for task in tasks:
+        if not is_external(task) and not _place(task):  # it is replaced
+            targets = [each for each in outputs(task) if isinstance(each, BaseDaskTarget)]
+            sources += [(task, "", target.manifest, True) for target in targets]
     documents: dict[str, Document] = {}
     created: dict[str, str] = {}
-    absent: set[str] = set()
-    for some in (entries[:_FIRST], entries[_FIRST:]):
-        with ThreadPoolExecutor() as pool:
-            unread = [each for each in some if each.salt not in documents]
-            manifests = pool.map(read, [each.manifest for each in unread])
-            for each, manifest in zip(unread, manifests, strict=True):
-                if manifest is None:
-                    absent.add(each.path)
-                    continue
-                documents |= manifest["lineage"]
-                for digest in manifest["lineage"]:
-                    created[digest] = max(created.get(digest, ""), manifest.get("created", ""))
-    known = [each for each in entries if each.path not in absent or not each.output.is_dataset]
-    found = [Made(created.get(e.salt, ""), e.task.get_task_family(), e.salt) for e in known]
-    own = [task for task in tasks if not is_external(task) and not _place(task)]
-    for family, target in ((t.get_task_family(), each) for t in own for each in outputs(t)):
-        about = read(target.manifest) if isinstance(target, BaseDaskTarget) else None
-        if about and about["lineage"]:
+    found = []
+    with ThreadPoolExecutor() as pool:
+        manifests = pool.map(lambda s: _UNKNOWN if s[1] in documents else read(s[2]), sources)
+        for (task, salt, _, is_dataset), manifest in zip(sources, manifests, strict=True):
+            if manifest is None and is_dataset:
+                continue
+            about = manifest or _UNKNOWN
             documents |= about["lineage"]
-            found.append(Made(about.get("created", ""), family, next(iter(about["lineage"]))))
+            for each in about["lineage"]:
+                created.setdefault(each, about.get("created", ""))
+            if salt := salt or next(iter(about["lineage"]), ""):
+                found.append((created.get(salt, ""), task.get_task_family(), salt))
     return sorted(found), documents
 
 
@@ -119,14 +106,14 @@ def record(path: str) -> str:
 
 
 def remember(task: luigi.Task) -> None:
-    """Say beside each salted file what it was made from, as the manifest of a dataset does."""
+    """Say beside a salted file what it was made from, as the manifest of a dataset does."""
     place = _place(task)
-    if place and not place[1].is_dataset:
+    path = getattr(task.output(), "path", None)
+    if place and not place[1].is_dataset and path:
         created = datetime.now(UTC).isoformat(timespec="microseconds")
         about = {"parts": [], "lineage": lineage(task), "created": created}
-        for path in filter(None, (getattr(target, "path", None) for target in outputs(task))):
-            with FileTarget(record(path), format=UTF8).open("w") as file:
-                json.dump(about, file, indent=1, ensure_ascii=False)
+        with FileTarget(record(path), format=UTF8).open("w") as file:
+            json.dump(about, file, indent=1, ensure_ascii=False)
 
 
 def _place(task: luigi.Task) -> tuple[str, TargetOutput] | None:

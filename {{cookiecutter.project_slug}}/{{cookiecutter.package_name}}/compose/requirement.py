@@ -9,7 +9,7 @@ from typing import Any, Generic, Self, TypeVar, cast, overload
 
 import luigi
 
-from .errors import RequirementError
+from .errors import ComposeError
 
 T = TypeVar("T", bound=luigi.Task)
 
@@ -22,22 +22,34 @@ class _Declaration(Generic[T]):
         self.params = params
 
     def __set_name__(self, owner: type[luigi.Task], name: str) -> None:
-        if faults := _collisions(owner, name, self):
-            raise RequirementError(f"{owner.__name__}.{name} is refused: {'; '.join(faults)}")
+        """Refuse a name that `clone`, which copies attributes by name, would take for another."""
+        bases = [vars(base).items() for base in owner.__mro__]
+        own = {n for items in bases for n, value in items if isinstance(value, luigi.Parameter)}
+        taken = [(owner, param) for param in sorted(own)]
+        for each in (getattr(owner, name) for name in _declared(owner)):
+            params = [param for param, _ in each.task_class.get_params()]
+            taken += [(each.task_class, param) for param in params if param not in each.params]
+        faults = []
+        if hasattr(luigi.Task, name):
+            faults.append(f"{name!r} is an attribute of luigi.Task; choose another name")
+        for cls, param in taken:
+            if param == name:
+                faults.append(f"{name!r} is a parameter of {cls.__name__} too; rename one of them")
+            if hasattr(luigi.Task, param):
+                fault = f"the parameter {param!r} of {cls.__name__} is an attribute of luigi.Task"
+                faults.append(f"{fault}; rename it")
+        if faults:
+            raise ComposeError(f"{owner.__name__}.{name} is refused: {'; '.join(faults)}")
 
-    def required(self, task: luigi.Task, params: dict[str, Any]) -> T:
-        return cast(T, task.clone(self.task_class, **params))
-
-    def cloned(self) -> set[str]:
-        """Names of the parameters that the required task takes over from the owner."""
-        return {name for name, _ in self.task_class.get_params()} - set(self.params)
+    def required(self, task: luigi.Task, **params: Any) -> T:
+        return cast(T, task.clone(self.task_class, **self.params | params))
 
 
 class Requirement(_Declaration[T]):
     """On a class: itself. On a task: the required task, `task.clone(task_class, **params)`.
 
-    A parameter given as a plain function is called with the task. Raises RequirementError when
-    the class is created if a name collides with a parameter, or a parameter with an attribute of
+    A parameter given as a plain function is called with the task. Raises ComposeError when the
+    class is created if a name collides with a parameter, or a parameter with an attribute of
     luigi.Task.
     """
 
@@ -48,7 +60,8 @@ class Requirement(_Declaration[T]):
     def __get__(self, task: luigi.Task | None, owner: type) -> Self | T:
         if task is None:
             return self
-        return self.required(task, {n: _value(value, task) for n, value in self.params.items()})
+        given = self.params.items()
+        return self.required(task, **{n: f(task) for n, f in given if isinstance(f, FunctionType)})
 
 
 class RequirementList(_Declaration[T]):
@@ -61,10 +74,8 @@ class RequirementList(_Declaration[T]):
         super().__init__(task_class, **params)
         functions = [name for name, value in params.items() if isinstance(value, FunctionType)]
         if len(functions) != 1:
-            raise RequirementError(
-                f"RequirementList({task_class.__name__}) takes one parameter as a function that "
-                f"returns its values, not {len(functions)}: {', '.join(functions) or 'none'}"
-            )
+            fault = f"RequirementList({task_class.__name__}) takes one parameter as a function"
+            raise ComposeError(f"{fault} that returns its values, not {len(functions)}")
         self.varied = functions[0]
 
     @overload
@@ -75,7 +86,7 @@ class RequirementList(_Declaration[T]):
         if task is None:
             return self
         values = self.params[self.varied](task)
-        return [self.required(task, self.params | {self.varied: value}) for value in values]
+        return [self.required(task, **{self.varied: value}) for value in values]
 
 
 class Requires:
@@ -97,29 +108,3 @@ def _declared(cls: type) -> list[str]:
     """Names of the requirements of `cls`, inherited ones first; an overridden one is left out."""
     names = dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base))
     return [name for name in names if isinstance(inspect.getattr_static(cls, name), _Declaration)]
-
-
-def _value(value: Any, task: luigi.Task) -> Any:
-    return value(task) if isinstance(value, FunctionType) else value
-
-
-def _collisions(owner: type[luigi.Task], name: str, new: _Declaration[Any]) -> list[str]:
-    """What is wrong with `name = new` on `owner`: `clone` copies every attribute of one name."""
-    attributes = {n: value for base in reversed(owner.__mro__) for n, value in vars(base).items()}
-    declared = [v for v in attributes.values() if isinstance(v, _Declaration)]
-    own = {n for b in owner.__mro__ for n, v in vars(b).items() if isinstance(v, luigi.Parameter)}
-    faults = []
-    if hasattr(luigi.Task, name):
-        faults.append(f"{name!r} is an attribute of luigi.Task; choose another name")
-    faults += [
-        f"{name!r} is a parameter of {cls.__name__} too; rename one of them"
-        for cls, params in [(owner, own), *((d.task_class, d.cloned()) for d in declared)]
-        if name in params
-    ]
-    faults += [
-        f"the parameter {param!r} of {cls.__name__} is an attribute of luigi.Task; rename it"
-        for cls, params in [(owner, own), (new.task_class, new.cloned())]
-        for param in sorted(params)
-        if hasattr(luigi.Task, param)
-    ]
-    return faults

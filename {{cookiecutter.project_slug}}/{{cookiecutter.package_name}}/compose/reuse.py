@@ -24,7 +24,7 @@ from .errors import ComposeError
 from .frames import check_dask
 from .graph import flat, is_external, label
 from .history import read, written
-from .salts import lineage, salt
+from .salts import documents, salt
 from .targets import BaseDaskTarget
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ Part = dict[str, Any]
 
 @dataclass(frozen=True)
 class Reuse:
-    """The key of each partition, and the parts of earlier outputs by their keys."""
+    """The key of each partition; by their keys, the parts of earlier outputs and their paths."""
 
     keys: list[str]
-    earlier: dict[str, Part]
+    earlier: dict[str, tuple[str, Part]]
 
     def take(self, writer: PartWriter) -> dict[int, Part]:
         """Put what stands somewhere undamaged among the parts of this writer, by its number."""
@@ -49,10 +49,10 @@ class Reuse:
             return {number: part for number, part in enumerate(parts) if part}
 
     def _take(self, writer: PartWriter, number: int) -> Part | None:
-        part = self.earlier.get(self.keys[number])
-        if part is None:
+        if self.keys[number] not in self.earlier:
             return None
-        fs, path, source = writer.fs, writer.path(number), part["path"]
+        source, part = self.earlier[self.keys[number]]
+        fs, path = writer.fs, writer.path(number)
         try:
             if is_local(fs):
                 with fs.open(source) as file:
@@ -66,8 +66,7 @@ class Reuse:
                 fs.cp_file(source, path)
         except OSError:  # somebody removed it
             return None
-        kept = {n: part[n] for n in part.keys() - {"path"}}
-        return kept | {"name": path.rpartition("/")[2]}
+        return part | {"name": path.rpartition("/")[2]}
 
 
 def reuse(stage: luigi.Task, frame: dd.DataFrame) -> Reuse | None:
@@ -97,7 +96,6 @@ def keys(stage: luigi.Task) -> list[str] | None:
     if not isinstance(target, BaseDaskTarget):
         cure = "a rowwise stage requires one dataset; remove `rowwise`"
         raise ComposeError(f"{label(stage)} requires {len(required)} things, but {cure}")
-    documents = lineage(stage)
     own, above = dict(documents[salt(stage)]), dict(documents[salt(required[0])])
     own["requires"] = {name: version(name) for name in ("dask", "pandas", "pyarrow")}
     if is_external(required[0]):
@@ -117,17 +115,17 @@ def keys(stage: luigi.Task) -> list[str] | None:
     return [hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts]
 
 
-def earlier(stage: luigi.Task) -> dict[str, Part]:
+def earlier(stage: luigi.Task) -> dict[str, tuple[str, Part]]:
     """The parts of its outputs of any salt, by their keys, each with its path."""
     entries = [each for each in written([stage]) if each.output.is_dataset]
     with ThreadPoolExecutor() as pool:
-        manifests = list(pool.map(read, [each.manifest for each in entries]))
-    return {
-        part["source"]: part | {"path": f"{entry.path}/{part['name']}"}
-        for entry, manifest in zip(entries, manifests, strict=True)
-        for part in (manifest or {}).get("parts", ())
-        if "source" in part
-    }
+        manifests = pool.map(read, [each.manifest for each in entries])
+        return {
+            part["source"]: (f"{entry.path}/{part['name']}", part)
+            for entry, manifest in zip(entries, manifests, strict=True)
+            for part in (manifest or {}).get("parts", ())
+            if "source" in part
+        }
 
 
 def standing(stage: luigi.Task) -> str:

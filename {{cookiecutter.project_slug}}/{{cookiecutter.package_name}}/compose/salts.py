@@ -18,7 +18,7 @@ from typing import Any
 import luigi
 from luigi.parameter import ParameterVisibility
 
-from .definitions import definitions
+from .code import parsed
 from .errors import ComposeError, DataError
 from .fingerprints import fingerprint
 from .graph import flat, is_external, label, significant, walk
@@ -28,12 +28,16 @@ from .versions import version
 Document = dict[str, Any]
 _Key = tuple[type, str, str, str]
 _salts: dict[_Key, str] = {}
-_documents: dict[str, Document] = {}
+documents: dict[str, Document] = {}  # all that was digested in this process, by salt
 
 
 def salt(task: luigi.Task) -> str:
-    """The salt of `task`, 12 hexadecimal digits. Raises VersionError where code has no source."""
-    _digest(task)
+    """The salt of `task`, 12 hexadecimal digits. Raises ComposeError where code has no source."""
+    for each, requires in walk(task, known=lambda each: _key(each) in _salts):
+        document = _document(each, requires)
+        text = json.dumps(document, sort_keys=True, ensure_ascii=False)
+        _salts[_key(each)] = digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        documents[digest] = document
     return _salts[_key(task)]
 
 
@@ -44,14 +48,9 @@ def lineage(task: luigi.Task) -> dict[str, Document]:
     while ahead:
         digest = ahead.pop()
         if digest not in closure:
-            closure[digest] = _documents[digest]
+            closure[digest] = documents[digest]
             ahead.extend(flat(closure[digest]["requires"]))
     return closure
-
-
-def documents() -> dict[str, Document]:
-    """`{salt: document}` of all that was digested in this process."""
-    return _documents
 
 
 def settled_lineage(task: luigi.Task) -> dict[str, Document]:
@@ -71,20 +70,8 @@ def settled_lineage(task: luigi.Task) -> dict[str, Document]:
 
 def forget() -> None:
     """Digest every task anew: for a long-lived process in which raw files or code change."""
-    for memory in (_salts, _documents):
-        memory.clear()
-    for remembered in (version, definitions):
-        remembered.cache_clear()
-
-
-def _digest(root: luigi.Task) -> None:
-    """Digest `root` and all above it that is not known yet."""
-    for task, requires in walk(root, known=lambda task: _key(task) in _salts):
-        document = _document(task, requires)
-        text = json.dumps(document, sort_keys=True, ensure_ascii=False)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        _salts[_key(task)] = digest
-        _documents[digest] = document
+    for forgets in (_salts.clear, documents.clear, version.cache_clear, parsed.cache_clear):
+        forgets()
 
 
 def _document(task: luigi.Task, requires: dict[str, Any]) -> Document:
@@ -110,24 +97,18 @@ def _key(task: luigi.Task) -> _Key:
 
 
 def _params(task: luigi.Task) -> dict[str, str]:
+    """Each value's text as its parameter would read it back: 1 and 1.0 are one float."""
     texts = {}
     for name, param in significant(type(task)):
         value = task.param_kwargs[name]
         try:
-            texts[name] = _canonical(param, value)
-        except Exception as error:
-            public = param.visibility == ParameterVisibility.PUBLIC
-            wrong = f"is {value!r}, which" if public else "has a value that"
-            full = f"{task.get_task_family()}.{name} {wrong} is no {type(param).__name__}"
-            raise ComposeError(f"{full}: {error}" if public else full) from None
+            text = param.serialize(param.parse(param.serialize(value)))
+        except Exception:  # which may show a secret
+            fault = f"{task.get_task_family()}.{name} is no {type(param).__name__}"
+            raise ComposeError(f"{fault}; give it another value") from None
+        if isinstance(value, type) and issubclass(value, luigi.Task):
+            text += f" {json.dumps(version(value), sort_keys=True)}"
+        if param.visibility != ParameterVisibility.PUBLIC:  # a lineage is written into manifests
+            text = hashlib.sha256(text.encode()).hexdigest()
+        texts[name] = text
     return texts
-
-
-def _canonical(param: Any, value: Any) -> str:
-    """The value's text as the parameter itself would read it back: 1 and 1.0 are one float."""
-    text: str = param.serialize(param.parse(param.serialize(value)))
-    if isinstance(value, type) and issubclass(value, luigi.Task):
-        return f"{text} {json.dumps(version(value), sort_keys=True)}"
-    if param.visibility != ParameterVisibility.PUBLIC:  # a lineage is written into manifests
-        return hashlib.sha256(text.encode()).hexdigest()
-    return text

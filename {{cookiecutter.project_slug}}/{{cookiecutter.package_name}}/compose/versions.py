@@ -15,16 +15,15 @@ from typing import Any
 
 import luigi
 
-from .code import Name, reached
-from .definitions import find, is_own
-from .errors import VersionError
+from .code import Name, find, is_own, reached
+from .errors import ComposeError
 
 
 @cache
 def version(cls: type[luigi.Task]) -> str | dict[str, str]:
     """The pinned `__version__`, or `{"module.name": digest}` of each piece of code reached.
 
-    Raises VersionError where the source cannot be had.
+    Raises ComposeError where the source cannot be had.
     """
     if "__version__" in vars(cls):
         return str(vars(cls)["__version__"])
@@ -37,14 +36,13 @@ def version(cls: type[luigi.Task]) -> str | dict[str, str]:
         if (name := ahead.pop()) in seen or (_is_task(*name) and name not in own):
             continue
         seen.add(name)
-        code = [n for n in find(*name) if not isinstance(n, ast.Import | ast.ImportFrom)]
-        if code:
-            tree = repr([_canonical(node) for node in code]).encode()
+        if code := find(*name):
+            tree = repr(_canonical(code)).encode()
             label = f"{name[0].partition('.')[2]}.{name[1]}".lstrip(".")
             digests[label] = hashlib.sha256(tree).hexdigest()[:16]
         ahead += reached(*name)
     if own and not digests:
-        raise VersionError(
+        raise ComposeError(
             f"the source of {cls.__qualname__} cannot be read, so nothing tells when it changes; "
             f"declare {cls.__qualname__}.__version__"
         )
@@ -59,22 +57,15 @@ def _is_task(module: str, name: str) -> bool:
 def _canonical(node: Any) -> Any:
     """A syntax tree as nested tuples, the same under every Python and for every formatting."""
     if isinstance(node, list):
-        return [_canonical(item) for item in node]
+        return [_canonical(item) for item in node if not _is_docstring(item)]
     if not isinstance(node, ast.AST):
         return f"{type(node).__name__} {node!r}"
     fields = {k: v for k, v in ast.iter_fields(node) if v not in (None, []) and k != "kind"}
-    body = fields.get("body")
-    if isinstance(body, list) and _is_docstring(body[0]):
-        fields["body"] = body[1:]
     if isinstance(node, ast.JoinedStr):  # some Pythons add empty pieces
-        pieces = [n for n in node.values if not isinstance(n, ast.Constant) or n.value]
-        fields["values"] = pieces
+        fields["values"] = [piece for piece in node.values if getattr(piece, "value", None)]
     return type(node).__name__, [(name, _canonical(value)) for name, value in fields.items()]
 
 
-def _is_docstring(node: ast.stmt) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
+def _is_docstring(node: Any) -> bool:
+    """Whether it is a constant that stands alone, which does nothing."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import luigi
@@ -20,6 +21,8 @@ from .reuse import standing
 from .salts import Document, documents, salt
 
 _Pair = tuple[str, str]  # the salts of a task, then and now
+_Salted = Mapping[str, Document]
+_Causes = dict[str, list[str]]  # with the families that each came through
 _SHOWN = 5  # causes, and files of one
 
 
@@ -27,73 +30,61 @@ def why(tasks: list[luigi.Task], others: list[luigi.Task]) -> Iterator[str]:
     """A sentence for each task that is not complete; the outputs of others may tell, too."""
     left = {task: name for task, name in names(tasks).items() if not task.complete()}
     past, old = made([*left, *others]) if left else ([], {})
-    latest = {each.family: each.salt for each in past}
-    alike = {_same(old[each.salt]): each.salt for each in past if each.salt in old}
-    causes: dict[_Pair, dict[str, list[str]]] = {}
+    latest = {family: then for _, family, then in past}
+    alike = {_same(old[then]): then for _, _, then in past if then in old}
+    salted = ChainMap(documents, old)
+    causes: dict[_Pair, _Causes] = {}
     for task, name in left.items():
         now = salt(task)
-        new = documents()
         if is_external(task):
             yield absence(task)
         elif now in old:
             yield f"{name} runs because its output is gone: {', '.join(map(str, outputs(task)))}"
-        elif then := alike.get(_same(new[now]), latest.get(task.get_task_family())):
-            found = _find(causes, (then, now), old, new)
-            texts = [_through(text, families) for text, families in found.items()]
+        elif then := alike.get(_same(documents[now]), latest.get(task.get_task_family())):
+            found = _find(causes, (then, now), salted) if then in old else {}
+            texts = [
+                f"{text}, through {' and '.join(families)}" if families else text
+                for text, families in found.items()
+            ]
             unknown = "something changed, and its last output does not tell what"
             yield f"{name} runs because {_some(texts, '; ') or unknown}{standing(task)}"
         else:
             yield f"{name} has never run"
 
 
-def _find(
-    known: dict[_Pair, dict[str, list[str]]],
-    asked: _Pair,
-    old: dict[str, Document],
-    new: dict[str, Document],
-) -> dict[str, list[str]]:
-    """Each cause with the families that it came through; those that lie furthest up first."""
+def _find(known: dict[_Pair, _Causes], asked: _Pair, salted: _Salted) -> _Causes:
+    """The causes of a change, those that lie furthest up first."""
     ahead = [asked]
     while ahead:
-        then, now = pair = ahead[-1]
-        texts, above = _compared(then, now, old, new) if then in old else ([], [])
+        texts, above = _compared(ahead[-1], salted)
         if missing := [each for each in above if each not in known]:
             ahead += missing
             continue
-        causes: dict[str, list[str]] = {}
+        causes: _Causes = {}
         for each in above:
-            family = new[each[1]]["task"]
+            family = salted[each[1]]["task"]
             for text, families in known[each].items():
-                is_named = re.search(rf"\b{re.escape(family)}\b", text)
-                path = families if is_named else [*families, family]
-                causes[text] = min(path, causes.get(text, path), key=len)
-        known[pair] = causes | {text: [] for text in texts}
-        ahead.pop()
+                path = families if family in text else [*families, family]
+                causes.setdefault(text, path)
+        known[ahead.pop()] = causes | {text: [] for text in texts}
     return known[asked]
 
 
-def _compared(
-    before: str, after: str, old: dict[str, Document], new: dict[str, Document]
-) -> tuple[list[str], list[_Pair]]:
+def _compared(pair: _Pair, salted: _Salted) -> tuple[list[str], list[_Pair]]:
     """What differs in the task itself, and the requirements to compare, then and now."""
-    then, now = old[before], new[after]
+    then, now = (salted[each] for each in pair)
     texts = [*_params(then, now), *_code(then, now)]
     texts += _changed(now["task"], then.get("files", {}), now.get("files", {}))
     pairs = []
     for name in {**then["requires"], **now["requires"]}:
-        olds = _by_task(old, then["requires"].get(name, []))
-        news = _by_task(new, now["requires"].get(name, []))
+        olds, news = (_by_task(salted, each["requires"].get(name, [])) for each in (then, now))
         pairs += [(olds[task], news[task]) for task in olds if task in news]
         texts += _changed(name, dict.fromkeys(olds), dict.fromkeys(news))
-    return texts, [(then, now) for then, now in pairs if then != now]
+    return texts, [pair for pair in pairs if pair[0] != pair[1]]
 
 
 def _same(document: Document) -> str:
     return json.dumps([document["task"], document["params"]])
-
-
-def _through(text: str, families: list[str]) -> str:
-    return f"{text}, through {' and '.join(families)}" if families else text
 
 
 def _some(texts: list[str], separator: str) -> str:
@@ -122,14 +113,14 @@ def _params(then: Document, today: Document) -> Iterator[str]:
             yield f"{name} changed" if is_hidden else f"{name} is {now[name]} (was {was[name]})"
 
 
-def _by_task(documents: dict[str, Document], salts: str | list[str]) -> dict[str, str]:
+def _by_task(salted: _Salted, salts: str | list[str]) -> dict[str, str]:
     """The salts by task, written with the parameters where there are several."""
     if isinstance(salts, str):
-        return {documents[salts]["task"]: salts}
+        return {salted[salts]["task"]: salts}
     texts = {}
     for each in salts:
-        params = (f"{name}={value}" for name, value in documents[each]["params"].items())
-        texts[f"{documents[each]['task']}({', '.join(params)})"] = each
+        params = (f"{name}={value}" for name, value in salted[each]["params"].items())
+        texts[f"{salted[each]['task']}({', '.join(params)})"] = each
     return texts
 
 
