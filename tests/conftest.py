@@ -16,7 +16,8 @@ from typing import Any
 
 import luigi
 import pytest
-from baking import bake, clean_environ, run
+from baking import TEMPLATE, bake, clean_environ, run
+from cookiecutter.main import cookiecutter
 
 NAME = "O'Brien's \"ƒlights\" <b>😀"
 PACKAGE = "o_brien_s_flights_b"
@@ -30,6 +31,16 @@ def pytest_configure(config: pytest.Config) -> None:
         project = bake(Path(folder), project_name=NAME, description=DESCRIPTION, author_name=NAME)
         os.environ["BAKED_PROJECT"] = str(project)
     sys.path.insert(0, os.environ["BAKED_PROJECT"])
+
+
+def bake_here(out: Path, **answers: str) -> Path:
+    """The project that these answers give, without a process: for what only its files show."""
+    config = out / "rc.yaml"
+    out.mkdir(parents=True, exist_ok=True)
+    folders = {name: str(out / name) for name in ("cookiecutters_dir", "replay_dir")}
+    config.write_text(json.dumps(folders), encoding="utf-8")  # JSON is YAML
+    given = {"no_input": True, "extra_context": answers, "config_file": str(config)}
+    return Path(cookiecutter(str(TEMPLATE), output_dir=str(out / "baked"), **given))
 
 
 @pytest.fixture(scope="session")
