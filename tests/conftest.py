@@ -33,6 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.path.insert(0, os.environ["BAKED_PROJECT"])
 
 
+def mypy_cache() -> str:
+    """A folder for mypy's cache, which every project of this worker shares."""
+    return f"{os.environ['BAKED_PROJECT']}-mypy-{os.environ.get('PYTEST_XDIST_WORKER', '')}"
+
+
 def bake_here(out: Path, **answers: str) -> Path:
     """The project that these answers give, without a process: for what only its files show."""
     config = out / "rc.yaml"

@@ -248,9 +248,7 @@ def damaged(project: Project, how: str) -> Path:
         ("replaced", "has "),
     ],
 )
-def test_verify_names_a_damaged_part_and_the_cure(
-    project: Project, right: dict[str, list[Any]], how: str, said: str
-) -> None:
+def test_verify_names_a_damaged_part_and_the_cure(project: Project, how: str, said: str) -> None:
     part = damaged(project, how)
     done = project.run("verify")
     assert done.returncode == 1
@@ -262,6 +260,10 @@ def test_verify_names_a_damaged_part_and_the_cure(
         assert_told(
             told, f"{part.parent} is damaged: {part.name} {said}", "AirportScores(min_flights=10)"
         )
+
+
+def test_the_cure_of_a_damaged_dataset_cures(project: Project, right: dict[str, list[Any]]) -> None:
+    part = damaged(project, "truncated")
     assert project.run("clean", "CleanFlights").stdout.endswith("1 to delete; --yes deletes\n")
     assert part.parent.exists()
     assert project.run("clean", "CleanFlights", "--yes").stdout.endswith("1 deleted\n")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from baking import clean_environ, run
-from conftest import PACKAGE, Project
+from conftest import PACKAGE, Project, mypy_cache
 
 TYPED = f"""\
 from {PACKAGE} import tasks
@@ -37,8 +37,7 @@ reveal_type(tasks.CleanFlights().raw)
 
 
 def module(project: Project, *command: str) -> subprocess.CompletedProcess[str]:
-    cache = f"{os.environ['BAKED_PROJECT']}-mypy-{os.environ.get('PYTEST_XDIST_WORKER', '')}"
-    environ = clean_environ(PYTHONPATH=str(project.path), MYPY_CACHE_DIR=cache)
+    environ = clean_environ(PYTHONPATH=str(project.path), MYPY_CACHE_DIR=mypy_cache())
     return run([sys.executable, "-m", *command], cwd=project.path, env=environ)
 
 
@@ -47,12 +46,14 @@ def test_it_is_formatted_and_linted(new_project: Project) -> None:
     assert module(new_project, "ruff", "check").stdout == "All checks passed!\n"
 
 
+@pytest.mark.xdist_group("types")
 def test_it_is_typed_for_mypy_and_pyright(new_project: Project) -> None:
     assert module(new_project, "mypy").stdout.startswith("Success: no issues found")
     done = module(new_project, "pyright", "--pythonpath", sys.executable, PACKAGE)
     assert done.stdout.splitlines()[-1] == "0 errors, 0 warnings, 0 informations"
 
 
+@pytest.mark.xdist_group("types")
 def test_a_requirement_is_typed_as_its_task_for_mypy_and_pyright(new_project: Project) -> None:
     (new_project.path / "typed.py").write_text(TYPED)
     mypy = re.findall(r'Revealed type is "(.*)"', module(new_project, "mypy", "typed.py").stdout)
