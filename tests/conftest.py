@@ -86,6 +86,12 @@ class Project:
         command = [sys.executable, "-m", PACKAGE, *arguments]
         return run(command, cwd=self.path, env=clean_environ(**environ))
 
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", PACKAGE, *arguments]
+        options: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+        options |= {"cwd": self.path, "env": clean_environ(**environ), "start_new_session": True}
+        return subprocess.Popen(command, **options)
+
     def ran(self, *arguments: str) -> set[str]:
         """The families of the tasks that a run runs."""
         done = self.run(*arguments)
