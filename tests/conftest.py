@@ -33,6 +33,10 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.path.insert(0, os.environ["BAKED_PROJECT"])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: "network" not in item.keywords)  # the longest first: it waits most
+
+
 def mypy_cache() -> str:
     """A folder for mypy's cache, which every project of this worker shares."""
     return f"{os.environ['BAKED_PROJECT']}-mypy-{os.environ.get('PYTEST_XDIST_WORKER', '')}"

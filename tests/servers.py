@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 HOST = "127.0.0.1"
 FAULTS = ("reset", "lost", "500", "503", "stall", "cut")
 ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>Try again.</Message></Error>"
+# tasks.py of a project with a hundred small stages.
 MANY = """
 import luigi
 import pyarrow as pa
