@@ -8,11 +8,11 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
+from jinja2 import Environment, Template
 from jinja2.ext import Extension
 
 import local_pipeline
@@ -156,49 +156,54 @@ def check(text: Any, answer: str) -> str:
     return ""
 
 
-def own_sources() -> dict[str, str]:
-    """The template's own texts and paths that cookiecutter renders without naming a file.
+def own_sources() -> dict[str, tuple[str, set[str]]]:
+    """The template's own code that cookiecutter renders without naming a file, and its turn.
 
-    Each comes with the condition of its turn: a default's, when what it speaks of is answered and
-    its own question is not; a path's and a hook's, when every question is.
+    The turn of a default comes when the answers of which it speaks are there, and its own is not;
+    a path's and a hook's (they have no name), when every answer is.
     """
-    turns = {}
-    for name, default in _questions().items():
-        for source in map(str, _leaves(default)):
-            needs = sorted(set(re.findall(r"\bcookiecutter\.(\w+)", source)))
-            asked = [f"{need!r} in cookiecutter" for need in needs]
-            turns[source] = " and ".join([*asked, f"{name!r} not in cookiecutter"])
-    for template in HERE.glob("{{*}}"):
-        paths = [template.name, *(str(p.relative_to(template)) for p in template.rglob("*"))]
-        turns |= dict.fromkeys(paths, "cookiecutter is complete")
+    questions = json.loads((HERE / "cookiecutter.json").read_text(encoding="utf-8"))
+    turns = {
+        source: (name, set(re.findall(r"\bcookiecutter\.(\w+)", source)))
+        for name, source in questions.items()
+        if isinstance(source, str) and _has_tags(source)
+    }
+    answers = {name for name in questions if not name.startswith("_")}
+    (template,) = HERE.glob("{{*}}")
+    paths = [template.name]
+    for folder, folders, files in os.walk(template):
+        inside = os.path.relpath(folder, template)
+        paths += [os.path.normpath(os.path.join(inside, name)) for name in (*folders, *files)]
     hooks = [path.read_text(encoding="utf-8") for path in HERE.glob("hooks/*.py")]
-    return turns | dict.fromkeys(hooks, "cookiecutter is complete")
+    return turns | {source: ("", answers) for source in (*paths, *hooks) if _has_tags(source)}
 
 
-@cache
-def _questions() -> dict[str, Any]:
-    questions: dict[str, Any] = json.loads((HERE / "cookiecutter.json").read_text(encoding="utf-8"))
-    return questions
+class Source:
+    """In the place of a Jinja template: what it gives is settled when it is rendered."""
 
+    def __init__(self, guard: Guard, source: str) -> None:
+        self.guard, self.source = guard, source
 
-def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(each)
-    else:
-        yield value
+    def render(self, **context: Any) -> str:
+        return self.guard.rendered(self.source, context)
 
 
 class Guard(Extension):
-    """Keeps template code that somebody gives as an answer what it is: text."""
+    """Keeps template code that somebody gives as an answer what it is: text.
+
+    It spares Jinja all that holds no code, nearly every file and path: it would be slow at that.
+    """
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         for module in (__name__, local_pipeline.__name__):
             sys.modules.pop(module, None)  # an update by cruft imports two versions in one process
         self.turns = own_sources()
-        self.generates = False
-        environment.tests["complete"] = self.complete
+        self.are_right = False
+        self.trusted = ""
+        self.from_string, self.from_file = environment.from_string, environment.get_template
+        environment.from_string = partial(Source, self)
+        environment.get_template = self.get_template
         environment.filters |= {
             "q": quoted,
             "md": markdown,
@@ -207,33 +212,41 @@ class Guard(Extension):
             "check": check,
             "graph": local_pipeline.graph,
             "mermaid": local_pipeline.mermaid,
-            "samples": local_pipeline.samples,
+            "raw_folders": local_pipeline.raw_folders,
         }
         environment.globals["fit"] = local_pipeline.fit
 
-    def complete(self, answers: dict[str, Any]) -> bool:
-        """Whether every question is answered. Then all are checked again, also replayed ones."""
-        if all(name in answers for name in _questions() if not name.startswith("_")):
-            self.generates = not any(check(answers[name], name) for name in CHECKS)
-        return self.generates
+    def rendered(self, source: str, context: dict[str, Any]) -> str:
+        """The source as it is, unless it is the template's own code and its turn has come."""
+        folder, own = "", source
+        if own not in self.turns:  # but cookiecutter puts the output folder before a folder
+            folder, here, own = source.rpartition(f"{os.sep}.{os.sep}")
+            folder += here
+        answers = context["cookiecutter"]
+        if own not in self.turns or not self.is_turn(own, answers):
+            return source
+        own = own.replace("{{cookiecutter.package_name}}", answers.get("package_name", ""))
+        if not _has_tags(own):
+            return folder + own
+        self.trusted = own
+        return folder + self.from_string(own).render(**context)
+
+    def is_turn(self, own: str, answers: dict[str, Any]) -> bool:
+        name, needs = self.turns[own]
+        if name in answers or not needs <= answers.keys():
+            return False
+        if not name and not self.are_right:  # nobody has checked answers that are replayed
+            self.are_right = not any(check(answers[name], name) for name in CHECKS)
+        return True
+
+    def get_template(self, name: str) -> Template | Source:
+        source, *_ = self.environment.loader.get_source(self.environment, name)
+        return self.from_file(name) if _has_tags(source) else Source(self, source)
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-        """The source itself if it is the template's, else an expression that gives it as text."""
-        if name is not None or not _has_tags(source):
-            return source
-        folder, here, own = source.rpartition(f"{os.sep}.{os.sep}")  # how a folder is rendered
-        if source in self.turns:
-            folder, here, own = "", "", source
-        if own not in self.turns:
-            return _literal(source)
-        rendered = _literal(folder + here) + own
-        if self.generates:
-            return rendered
-        return f"{{% if {self.turns[own]} %}}{rendered}{{% else %}}{_literal(source)}{{% endif %}}"
-
-
-def _literal(text: str) -> str:
-    return f"{{{{ {text!r} }}}}"
+        """The code of a file, or what `rendered` lets through; all else as an expression of it."""
+        is_own = name is not None or source == self.trusted
+        return source if is_own or not _has_tags(source) else f"{{{{ {source!r} }}}}"
 
 
 def _has_tags(source: str) -> bool:

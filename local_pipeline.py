@@ -6,14 +6,13 @@ import builtins
 import keyword
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from typing import NamedTuple
 
 EXAMPLE = "RawFlights > CleanFlights > AirportScores > ScoreReport; RawAirports > AirportScores"
 MOST = 50  # tasks
 LONGEST = 40  # letters of a name
 WIDTH = 100  # columns of a line of code
-SAMPLE = "key,value\na,1.0\na,2.0\nb,6.0\nb,\n"  # fits the schema of raw data, as baked
 HELP = "write Task > Task, Task; Task > Task"
 
 # Task names that would hide what the generated modules import, in one spelling or another.
@@ -47,8 +46,7 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """A task of the answer, with all the names that the generated code has for it."""
 
     name: str
@@ -113,10 +111,9 @@ def graph(text: str) -> list[Task]:
     return list(tasks.values())
 
 
-def samples(text: str) -> dict[str, str]:
-    """The raw data of a right answer: the content of a CSV file by its path."""
-    external = [task for task in graph(text) if not task.requires] if text else []
-    return {f"data/raw/{task.folder}/sample.csv": SAMPLE for task in external}
+def raw_folders(text: str) -> list[str]:
+    """The folders of the raw data of a right answer."""
+    return [f"data/raw/{task.folder}" for task in graph(text) if not task.requires] if text else []
 
 
 def mermaid(text: str) -> str:

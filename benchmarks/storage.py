@@ -16,40 +16,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 COUNT = 100
 BUCKET = "benchmark"
-TASKS = f"""
-import luigi
-import pyarrow as pa
-
-from .compose import CSVTarget, ExternalData, Requirement, RequirementList, Requires, Stage
-from .compose import TargetOutput
-
-
-class RawNumbers(ExternalData):
-    schema = pa.schema([("n", pa.int64())])
-    output = TargetOutput("raw/numbers", target_class=CSVTarget, flag=None)
-
-
-class Number(Stage):
-    n = luigi.IntParameter()
-    schema = RawNumbers.schema
-    raw = Requirement(RawNumbers)
-
-    def transform(self, raw):
-        return raw
-
-
-class Pipeline(luigi.WrapperTask):
-    requires = Requires()
-    raw = Requirement(RawNumbers)
-    numbers = RequirementList(Number, n=lambda self: range({COUNT}))
-"""
 
 
 def measure(bench: Bench) -> None:
-    from servers import proxy_to, s3_server
+    from servers import MANY, proxy_to, s3_server
 
     project = shutil.copytree(bench.project, bench.folder / "on-s3")
-    (project / "flight_scores" / "tasks.py").write_text(TASKS, encoding="utf-8")
+    (project / "flight_scores" / "tasks.py").write_text(MANY, encoding="utf-8")
     (project / "data" / "raw" / "numbers").mkdir()
     (project / "data" / "raw" / "numbers" / "a.csv").write_text("n\n1\n")
     with s3_server(bench.folder / "s3.log") as url, proxy_to(url) as proxy:

@@ -1,27 +1,28 @@
 """Write the sample of raw data, remove folders that the answers left empty, say what is next."""
 
-import contextlib
-import json
-from pathlib import Path
+import os  # and nothing more: each import is waited for
 
-ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")  # as data, never as code
-SAMPLES = json.loads(r"""{{ cookiecutter.pipeline | samples | tojson }}""")
+SLUG = "{{ cookiecutter.project_slug }}"  # the checks let no quotation mark into either of these
+FOLDERS = "{{ cookiecutter.pipeline | raw_folders | join(' ') }}"
+SAMPLE = "key,value\na,1.0\na,2.0\nb,6.0\nb,\n"  # fits the schema of raw data, as baked
 LEFT_EMPTY = ("tests/spec", "data/raw/flights", "data/raw/airports", ".github/workflows", ".github")
 
-for path, rows in SAMPLES.items():
-    folder = Path(path).parent
-    if not folder.exists() or not any(folder.iterdir()):  # else there is raw data already
-        folder.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(rows, encoding="utf-8", newline="\n")
+for folder in FOLDERS.split():
+    os.makedirs(folder, exist_ok=True)
+    if not os.listdir(folder):  # else there is raw data already
+        with open(f"{folder}/sample.csv", "w", encoding="utf-8", newline="\n") as file:
+            file.write(SAMPLE)
 for folder in LEFT_EMPTY:
-    with contextlib.suppress(OSError):  # not there, or the user's own files are in it
-        Path(folder).rmdir()
+    try:  # noqa: SIM105
+        os.rmdir(folder)
+    except OSError:  # not there, or the user's own files are in it
+        pass
 
 print(
     f"""
-{ANSWERS["project_slug"]}/ holds a pipeline that runs. Next:
+{SLUG}/ holds a pipeline that runs. Next:
 
-    cd {ANSWERS["project_slug"]}
+    cd {SLUG}
     pipenv install --dev
     pipenv run start
     pipenv run test

@@ -16,7 +16,8 @@ from typing import Any
 
 import luigi
 import pytest
-from baking import bake, clean_environ, run
+from baking import TEMPLATE, bake, clean_environ, run
+from cookiecutter.main import cookiecutter
 
 NAME = "O'Brien's \"ƒlights\" <b>😀"
 PACKAGE = "o_brien_s_flights_b"
@@ -30,6 +31,25 @@ def pytest_configure(config: pytest.Config) -> None:
         project = bake(Path(folder), project_name=NAME, description=DESCRIPTION, author_name=NAME)
         os.environ["BAKED_PROJECT"] = str(project)
     sys.path.insert(0, os.environ["BAKED_PROJECT"])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: "network" not in item.keywords)  # the longest first: it waits most
+
+
+def mypy_cache() -> str:
+    """A folder for mypy's cache, which every project of this worker shares."""
+    return f"{os.environ['BAKED_PROJECT']}-mypy-{os.environ.get('PYTEST_XDIST_WORKER', '')}"
+
+
+def bake_here(out: Path, **answers: str) -> Path:
+    """The project that these answers give, without a process: for what only its files show."""
+    config = out / "rc.yaml"
+    out.mkdir(parents=True, exist_ok=True)
+    folders = {name: str(out / name) for name in ("cookiecutters_dir", "replay_dir")}
+    config.write_text(json.dumps(folders), encoding="utf-8")  # JSON is YAML
+    given = {"no_input": True, "extra_context": answers, "config_file": str(config)}
+    return Path(cookiecutter(str(TEMPLATE), output_dir=str(out / "baked"), **given))
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +89,12 @@ class Project:
     def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", PACKAGE, *arguments]
         return run(command, cwd=self.path, env=clean_environ(**environ))
+
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", PACKAGE, *arguments]
+        options: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+        options |= {"cwd": self.path, "env": clean_environ(**environ), "start_new_session": True}
+        return subprocess.Popen(command, **options)
 
     def ran(self, *arguments: str) -> set[str]:
         """The families of the tasks that a run runs."""

@@ -21,6 +21,34 @@ from urllib.parse import unquote, urlsplit
 HOST = "127.0.0.1"
 FAULTS = ("reset", "lost", "500", "503", "stall", "cut")
 ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>Try again.</Message></Error>"
+# tasks.py of a project with a hundred small stages.
+MANY = """
+import luigi
+import pyarrow as pa
+
+from .compose import CSVTarget, ExternalData, Requirement, RequirementList, Requires, Stage
+from .compose import TargetOutput
+
+
+class RawNumbers(ExternalData):
+    schema = pa.schema([("n", pa.int64())])
+    output = TargetOutput("raw/numbers", target_class=CSVTarget, flag=None)
+
+
+class Number(Stage):
+    n = luigi.IntParameter()
+    schema = RawNumbers.schema
+    raw = Requirement(RawNumbers)
+
+    def transform(self, raw):
+        return raw
+
+
+class Pipeline(luigi.WrapperTask):
+    requires = Requires()
+    raw = Requirement(RawNumbers)
+    numbers = RequirementList(Number, n=lambda self: range(100))
+"""
 
 
 def free_port() -> int:

@@ -14,6 +14,8 @@ from types import ModuleType
 
 import pytest
 from baking import TEMPLATE, bake, clean_environ, cookiecutter, run
+from conftest import bake_here
+from jinja2 import Environment
 from markdown_it import MarkdownIt
 from packaging.requirements import Requirement
 
@@ -89,6 +91,7 @@ REFUSED = [  # the answer, its value, what the sentence says
     ("coverage_fail_under", "90 ", "is '90 '"),
     ("coverage_fail_under", "٣", "a whole number"),
 ]
+ONE_EACH = {answer: (value, words) for answer, value, words in REFUSED}
 NAMES = [
     "Flight Scores",
     "Πτήσεις",
@@ -188,8 +191,12 @@ def create(repository: Path, out: Path, **answers: str) -> subprocess.CompletedP
 
 def assert_refused(done: subprocess.CompletedProcess[str], answer: str, words: str) -> None:
     assert done.returncode == 1
-    assert re.fullmatch(rf"{answer} [^\n]+\.\n", done.stderr), done.stderr
-    assert words.encode("ascii", "backslashreplace").decode() in done.stderr
+    assert_sentence(done.stderr, answer, words)
+
+
+def assert_sentence(said: str, answer: str, words: str) -> None:
+    assert re.fullmatch(rf"{answer} [ -~]+\.\n", said), said  # which any terminal can show
+    assert words.encode("ascii", "backslashreplace").decode() in said
 
 
 def shown(project: Path) -> tuple[str, str, str]:
@@ -201,30 +208,36 @@ def shown(project: Path) -> tuple[str, str, str]:
     return name, metadata["description"], metadata["authors"][0]["name"]
 
 
-@pytest.mark.parametrize(("answer", "value", "words"), REFUSED)
+@pytest.mark.parametrize(
+    ("answer", "value", "words"), [*REFUSED, ("description", "a\0b", "control character")]
+)
 def test_a_wrong_answer_is_refused_in_one_sentence(
-    tmp_path: Path, answer: str, value: str, words: str
+    extensions: ModuleType, answer: str, value: str, words: str
 ) -> None:
+    with pytest.raises(SystemExit) as refused:
+        extensions.check(value, answer)
+    assert_sentence(f"{refused.value.code}\n", answer, words)
+
+
+@pytest.mark.parametrize("answer", ONE_EACH)
+def test_a_wrong_answer_ends_a_bake_and_leaves_nothing(tmp_path: Path, answer: str) -> None:
+    value, words = ONE_EACH[answer]
     assert_refused(cookiecutter(tmp_path, **{answer: value}), answer, words)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("answer", "value", "words"), [*REFUSED, ("description", "a\0b", "control character")]
-)
-def test_a_wrong_answer_is_refused_in_one_sentence_under_cruft(
-    tmp_path: Path, repository: Path, answer: str, value: str, words: str
+@pytest.mark.parametrize("answer", ONE_EACH)
+def test_a_wrong_answer_ends_a_bake_under_cruft_and_leaves_nothing(
+    tmp_path: Path, repository: Path, answer: str
 ) -> None:
+    value, words = ONE_EACH[answer]
     assert_refused(create(repository, tmp_path / "out", **{answer: value}), answer, words)
     assert list(tmp_path.rglob("*")) == [tmp_path / "out"]
 
 
-@pytest.mark.parametrize(("answer", "value", "words"), [REFUSED[0], REFUSED[8], REFUSED[-1]])
-def test_a_wrong_answer_is_refused_without_hooks(
-    tmp_path: Path, answer: str, value: str, words: str
-) -> None:
-    done = cookiecutter(tmp_path, "--accept-hooks", "no", **{answer: value})
-    assert_refused(done, answer, words)
+def test_a_wrong_answer_ends_a_bake_without_hooks(tmp_path: Path) -> None:
+    done = cookiecutter(tmp_path, "--accept-hooks", "no", project_slug="../x")
+    assert_refused(done, "project_slug", "is '../x'")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -260,14 +273,14 @@ def test_a_wrong_choice_leaves_nothing_on_disk(tmp_path: Path, answer: str) -> N
 
 
 def test_a_repository_name_with_capitals_and_digits_is_accepted(tmp_path: Path) -> None:
-    project = bake(tmp_path, project_slug="2026sp-pset-5-JuLie")
+    project = bake_here(tmp_path, project_slug="2026sp-pset-5-JuLie")
     assert project.name == "2026sp-pset-5-JuLie"
     assert (project / "p2026sp_pset_5_julie" / "tasks.py").is_file()
 
 
 @pytest.mark.parametrize("percentage", [0, 1, 99, 100])
 def test_a_coverage_from_0_to_100_is_accepted(tmp_path: Path, percentage: int) -> None:
-    project = bake(tmp_path, coverage_fail_under=str(percentage))
+    project = bake_here(tmp_path, coverage_fail_under=str(percentage))
     settings = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
     assert settings["tool"]["coverage"]["report"]["fail_under"] == percentage
 
@@ -303,7 +316,7 @@ def test_a_slug_that_is_taken_as_a_package_gives_another_package(extensions: Mod
 def test_a_name_in_any_script_gives_a_folder_and_a_package(
     tmp_path: Path, name: str, folder: str, package: str
 ) -> None:
-    project = bake(tmp_path, project_name=name)
+    project = bake_here(tmp_path, project_name=name)
     assert project.name == folder
     assert (project / package / "tasks.py").is_file()
 
@@ -317,6 +330,12 @@ def test_template_code_in_an_answer_is_text(
     project = bake(tmp_path, project_slug="x", **answers)
     assert shown(project) == (code, code, code)
     assert [*tmp_path.rglob("PWNED"), *TEMPLATE.rglob("PWNED")] == []
+
+
+def test_template_code_is_text_however_jinja_comes_by_it(extensions: ModuleType) -> None:
+    environment = Environment(extensions=[extensions.Guard])
+    code = environment.compile("{{ 7*7 }}")
+    assert environment.template_class.from_code(environment, code, {}).render() == "{{ 7*7 }}"
 
 
 @pytest.mark.parametrize("answer", ["project_slug", "package_name", "coverage_fail_under"])
@@ -421,7 +440,7 @@ def normalized(distribution: str) -> str:
 def test_no_package_is_named_like_something_that_the_project_installs(
     tmp_path: Path, extensions: ModuleType
 ) -> None:
-    project = bake(tmp_path)
+    project = bake_here(tmp_path)
     metadata = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))["project"]
     pipfile = tomllib.loads((project / "Pipfile").read_text("utf-8"))
     names = installed([*metadata["dependencies"], *pipfile["dev-packages"]])

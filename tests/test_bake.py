@@ -11,6 +11,7 @@ import baking
 import pytest
 import yaml
 from baking import TEMPLATE, bake, cookiecutter, run
+from conftest import bake_here
 from markdown_it import MarkdownIt
 
 TEXTS = [
@@ -110,7 +111,7 @@ def opening(readme: Path) -> list[str]:
 def test_a_text_survives_exactly(tmp_path: Path, text: str) -> None:
     name = f"<{text}>" if not text.strip() else text
     answers = {"project_name": name, "description": text, "author_name": text}
-    project = bake(tmp_path, project_slug="x", package_name="x", **answers)
+    project = bake_here(tmp_path, project_slug="x", package_name="x", **answers)
 
     assert metadata(project)["description"] == text
     assert metadata(project)["authors"] == [{"name": text}]
@@ -124,11 +125,11 @@ def test_a_text_survives_exactly(tmp_path: Path, text: str) -> None:
 
 
 def test_the_description_may_be_empty(tmp_path: Path) -> None:
-    assert metadata(bake(tmp_path, description=""))["description"] == ""
+    assert metadata(bake_here(tmp_path, description=""))["description"] == ""
 
 
 def test_the_author_may_be_empty(tmp_path: Path) -> None:
-    project = bake(tmp_path, author_name="")
+    project = bake_here(tmp_path, author_name="")
     assert "authors" not in metadata(project)
     assert "Copyright (c) the authors\n" in (project / "LICENSE").read_text("utf-8")
 
@@ -140,14 +141,14 @@ def test_the_same_answers_give_the_same_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("ci", "files"), CI_FILES.items())
 def test_a_project_has_the_ci_that_was_chosen(tmp_path: Path, ci: str, files: set[str]) -> None:
-    paths = tree(bake(tmp_path, ci=ci))
+    paths = tree(bake_here(tmp_path, ci=ci))
     assert {name for name in paths if name.endswith(".yml")} == files
     assert (".github" in paths) == (ci == "github")
 
 
 @pytest.mark.parametrize("ci", CI_FILES)
 def test_no_folder_is_empty(tmp_path: Path, ci: str) -> None:
-    project = bake(tmp_path, ci=ci, open_source_license="none")
+    project = bake_here(tmp_path, ci=ci, open_source_license="none")
     assert [path for path in project.rglob("*") if path.is_dir() and not any(path.iterdir())] == []
 
 
@@ -155,7 +156,7 @@ def test_no_folder_is_empty(tmp_path: Path, ci: str) -> None:
 def test_a_project_has_the_license_that_was_chosen(
     tmp_path: Path, name: str, first_line: str
 ) -> None:
-    project = bake(tmp_path, open_source_license=name)
+    project = bake_here(tmp_path, open_source_license=name)
     assert (project / "LICENSE").read_text("utf-8").lstrip().startswith(f"{first_line}\n")
     assert metadata(project)["license"] == name
 
@@ -167,7 +168,7 @@ STORAGE = {"s3": ("s3fs", "s3://"), "gcs": ("gcsfs", "gs://"), "azure": ("adlfs"
 def test_a_project_is_ready_for_the_storage_that_was_chosen(
     tmp_path: Path, storage: str, words: tuple[str, str]
 ) -> None:
-    project = bake(tmp_path, storage=storage)
+    project = bake_here(tmp_path, storage=storage)
     assert metadata(project)["optional-dependencies"] == {storage: [f"{words[0]}>=2024.12"]}
     pipfile = tomllib.loads((project / "Pipfile").read_text("utf-8"))
     assert pipfile["packages"]["flight_scores"]["extras"] == [storage]
@@ -177,7 +178,7 @@ def test_a_project_is_ready_for_the_storage_that_was_chosen(
 
 
 def test_a_project_on_local_disks_speaks_of_no_other(tmp_path: Path) -> None:
-    project = bake(tmp_path)
+    project = bake_here(tmp_path)
     assert "optional-dependencies" not in metadata(project)
     assert "extras" not in (project / "Pipfile").read_text("utf-8")
     for name in (".env.example", "README.md"):
@@ -186,7 +187,7 @@ def test_a_project_on_local_disks_speaks_of_no_other(tmp_path: Path) -> None:
 
 
 def test_a_project_without_a_license_names_none(tmp_path: Path) -> None:
-    project = bake(tmp_path, open_source_license="none")
+    project = bake_here(tmp_path, open_source_license="none")
     assert not (project / "LICENSE").exists()
     assert "license" not in metadata(project)
 
@@ -227,7 +228,7 @@ def test_a_bake_works_without_hooks(tmp_path: Path) -> None:
 
 
 def test_every_line_ends_in_a_line_feed(tmp_path: Path) -> None:
-    files = {name: content for name, (_, content) in tree(bake(tmp_path)).items() if content}
+    files = {name: content for name, (_, content) in tree(bake_here(tmp_path)).items() if content}
     assert [name for name, content in files.items() if b"\r" in content] == []
     assert [name for name, content in files.items() if not content.endswith(b"\n")] == []
 
@@ -238,7 +239,7 @@ def test_windows_can_have_every_path(tmp_path: Path, of: str) -> None:
     if of == "template":
         paths = raw_paths()
     else:
-        bake(tmp_path, **longest)
+        bake_here(tmp_path, **longest)
         paths = list(tree(tmp_path / "baked"))
     parts = {part for path in paths for part in path.split("/")}
     assert [part for part in parts if re.search(r'[<>:"|?*\\\x00-\x1f]|[. ]$', part)] == []

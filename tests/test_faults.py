@@ -6,7 +6,6 @@ import json
 import random
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from baking import clean_environ, run
-from conftest import PACKAGE, Project
+from baking import run
+from conftest import Project
 
 # Imported by a run at its start: does what WHAT says around the link of a manifest.
 ACCIDENT = """
@@ -72,17 +71,6 @@ def right(finished: Path) -> dict[str, list[Any]]:
     return found
 
 
-def start(project: Project, *arguments: str, **environ: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", PACKAGE, *arguments],
-        cwd=project.path,
-        env=clean_environ(**environ),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
-
-
 def ends_right(project: Project, right: dict[str, list[Any]]) -> None:
     done = project.run()
     assert done.returncode == 0, done.stderr
@@ -102,7 +90,7 @@ def test_a_run_that_is_killed_leaves_nothing_half_written(
     completed = 0
     for number in range(kills):
         shutil.rmtree(new_project.path / "data" / sorted(right)[number % 2], ignore_errors=True)
-        process = start(new_project)
+        process = new_project.start()
         try:
             process.wait(draw.uniform(0.2, 1.1) * usual)
         except subprocess.TimeoutExpired:
@@ -204,7 +192,7 @@ def test_eight_runs_at_once_with_clean_beside_them_all_succeed(
     for _ in range(times):
         for name in right:
             shutil.rmtree(new_project.path / "data" / name, ignore_errors=True)
-        runs = [start(new_project) for _ in range(8)]
+        runs = [new_project.start() for _ in range(8)]
         cleans = 0
         while any(process.poll() is None for process in runs):
             assert new_project.run("clean", "--yes").returncode == 0
@@ -248,9 +236,7 @@ def damaged(project: Project, how: str) -> Path:
         ("replaced", "has "),
     ],
 )
-def test_verify_names_a_damaged_part_and_the_cure(
-    project: Project, right: dict[str, list[Any]], how: str, said: str
-) -> None:
+def test_verify_names_a_damaged_part_and_the_cure(project: Project, how: str, said: str) -> None:
     part = damaged(project, how)
     done = project.run("verify")
     assert done.returncode == 1
@@ -262,6 +248,10 @@ def test_verify_names_a_damaged_part_and_the_cure(
         assert_told(
             told, f"{part.parent} is damaged: {part.name} {said}", "AirportScores(min_flights=10)"
         )
+
+
+def test_the_cure_of_a_damaged_dataset_cures(project: Project, right: dict[str, list[Any]]) -> None:
+    part = damaged(project, "truncated")
     assert project.run("clean", "CleanFlights").stdout.endswith("1 to delete; --yes deletes\n")
     assert part.parent.exists()
     assert project.run("clean", "CleanFlights", "--yes").stdout.endswith("1 deleted\n")

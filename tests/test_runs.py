@@ -19,8 +19,8 @@ from typing import Any
 
 import luigi
 import pytest
-from baking import clean_environ, run
-from conftest import PACKAGE, Project
+from baking import run
+from conftest import Project
 from o_brien_s_flights_b import cli
 from o_brien_s_flights_b.compose import build, worker
 from servers import HOST, free_port, wait_for
@@ -159,18 +159,6 @@ def small(new_project: Project) -> Project:
     return new_project
 
 
-def start(project: Project, *arguments: str, **environ: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", PACKAGE, *arguments],
-        cwd=project.path,
-        env=clean_environ(**environ),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        start_new_session=True,
-    )
-
-
 def begun(project: Project) -> Counter[str]:
     path = project.path / "begun.txt"
     return Counter(path.read_text(encoding="utf-8").split() if path.exists() else [])
@@ -293,7 +281,7 @@ def test_a_task_that_takes_too_long_is_stopped(small: Project) -> None:
 
 @posix
 def test_a_task_that_hears_nothing_is_stopped_too(small: Project) -> None:
-    process = start(small, "run", "Deaf")
+    process = small.start("run", "Deaf")
     try:
         said = process.communicate(timeout=20)[1]
     finally:
@@ -327,7 +315,7 @@ def interrupted(process: subprocess.Popen[str], how: str) -> tuple[str, float]:
 def test_an_interruption_stops_in_order_and_says_what_is_complete(
     small: Project, how: str, workers: str
 ) -> None:
-    process = start(small, "--workers", workers, SECONDS="60")
+    process = small.start("--workers", workers, SECONDS="60")
     until(lambda: files_of(small, "Slow"))
     time.sleep(0.5)  # whatever does not wait is written by then
     said, took = interrupted(process, how)
@@ -343,7 +331,7 @@ def test_an_interruption_stops_in_order_and_says_what_is_complete(
 @posix
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_task_that_is_interrupted_may_clean_up_in_peace(small: Project, workers: str) -> None:
-    process = start(small, "run", "Tidy", "--workers", workers)
+    process = small.start("run", "Tidy", "--workers", workers)
     until(lambda: begun(small)["Tidy"])
     assert interrupted(process, "Ctrl-C")[0] == "interrupted; complete: none; not: Tidy\n"
     assert (small.path / "tidy.txt").exists()
@@ -385,7 +373,7 @@ def test_two_runs_at_one_luigid_share_the_work_and_do_none_of_it_twice(
 ) -> None:
     with luigid(tmp_path / "luigid") as url:
         command = ("run", "Chain", "--n", "6", "--workers", "1")
-        runs = [start(small, *command, LUIGI_SCHEDULER_URL=url) for _ in "ab"]
+        runs = [small.start(*command, LUIGI_SCHEDULER_URL=url) for _ in "ab"]
         shown, said = zip(*(each.communicate(timeout=60) for each in runs), strict=True)
     assert [each.returncode for each in runs] == [0, 0], said
     assert all("\nChain(n=6): " in text for text in shown)
@@ -400,7 +388,7 @@ def test_a_task_that_fails_in_one_run_keeps_no_other_waiting(
 ) -> None:
     environ = {"FAILURES": "9", "SECONDS": "1"}
     with luigid(tmp_path / "luigid") as url:
-        runs = [start(small, "run", "Last", LUIGI_SCHEDULER_URL=url, **environ) for _ in "ab"]
+        runs = [small.start("run", "Last", LUIGI_SCHEDULER_URL=url, **environ) for _ in "ab"]
         said = [each.communicate(timeout=20)[1] for each in runs]
     assert [each.returncode for each in runs] == [1, 1]
     assert all(text.count("failed  Flaky: ValueError: not yet") == 1 for text in said), said
@@ -435,9 +423,9 @@ def test_a_run_takes_over_at_once_what_an_interrupted_one_gives_back(
     small: Project, tmp_path: Path
 ) -> None:
     with luigid(tmp_path / "luigid") as url:
-        first = start(small, LUIGI_SCHEDULER_URL=url, SECONDS="60")
+        first = small.start(LUIGI_SCHEDULER_URL=url, SECONDS="60")
         until(lambda: begun(small)["Slow"])
-        second = start(small, LUIGI_SCHEDULER_URL=url)
+        second = small.start(LUIGI_SCHEDULER_URL=url)
         assert second.stderr
         assert second.stderr.readline() == "waits   another run makes Slow\n"
         interrupted(first, "SIGTERM")
@@ -447,9 +435,9 @@ def test_a_run_takes_over_at_once_what_an_interrupted_one_gives_back(
 
 def test_a_run_takes_over_what_a_dead_one_left(small: Project, tmp_path: Path) -> None:
     with luigid(tmp_path / "luigid", worker_disconnect_delay=2) as url:
-        first = start(small, LUIGI_SCHEDULER_URL=url, SECONDS="60")
+        first = small.start(LUIGI_SCHEDULER_URL=url, SECONDS="60")
         until(lambda: begun(small)["Slow"])
-        second = start(small, LUIGI_SCHEDULER_URL=url)
+        second = small.start(LUIGI_SCHEDULER_URL=url)
         assert second.stderr
         assert second.stderr.readline() == "waits   another run makes Slow\n"
         first.kill()

@@ -10,8 +10,6 @@ import os
 import random
 import re
 import socket
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,8 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import s3fs
-from baking import clean_environ
-from conftest import PACKAGE, Project
+from conftest import Project
 from o_brien_s_flights_b import cli, tasks
 from o_brien_s_flights_b.compose import (
     CSVTarget,
@@ -33,7 +30,7 @@ from o_brien_s_flights_b.compose import (
     parquet_writer,
     salts,
 )
-from servers import HOST, Proxy, proxy_to, s3_server
+from servers import HOST, MANY, Proxy, proxy_to, s3_server
 
 pytestmark = pytest.mark.allow_hosts([HOST])
 
@@ -41,33 +38,6 @@ SECRET = "s3cr3t/of+the/tests"
 STAGES = {"CleanFlights", "AirportScores"}
 SCHEMA = pa.schema([("n", pa.int64())])
 Rows = list[dict[str, Any]]
-MANY = """
-import luigi
-import pyarrow as pa
-
-from .compose import CSVTarget, ExternalData, Requirement, RequirementList, Requires, Stage
-from .compose import TargetOutput
-
-
-class RawNumbers(ExternalData):
-    schema = pa.schema([("n", pa.int64())])
-    output = TargetOutput("raw/numbers", target_class=CSVTarget, flag=None)
-
-
-class Number(Stage):
-    n = luigi.IntParameter()
-    schema = RawNumbers.schema
-    raw = Requirement(RawNumbers)
-
-    def transform(self, raw):
-        return raw
-
-
-class Pipeline(luigi.WrapperTask):
-    requires = Requires()
-    raw = Requirement(RawNumbers)
-    numbers = RequirementList(Number, n=lambda self: range(100))
-"""
 
 
 def rounds(slow: int) -> Any:
@@ -134,12 +104,6 @@ def credentials(endpoint: str) -> dict[str, str]:
 
 def rows_of(parts: Any) -> Rows:
     return pa.concat_tables([pq.read_table(io.BytesIO(part)) for part in parts]).to_pylist()
-
-
-def start(project: Project, environ: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
-    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
-    command = [sys.executable, "-m", PACKAGE, *arguments]
-    return subprocess.Popen(command, cwd=project.path, env=clean_environ(**environ), **pipes)
 
 
 @pytest.fixture(scope="session")
@@ -280,7 +244,7 @@ def test_five_runs_that_are_killed_leave_nothing_that_is_wrong(
     chance = random.Random(number)
     killed = 0
     for _ in range(5):
-        process = start(new_project, store.environ(endpoint=proxy.url))
+        process = new_project.start(**store.environ(endpoint=proxy.url))
         proxy.at_request(chance.randint(1, 40), f"/{store.data}/in", process.kill)
         process.communicate(timeout=120)
         proxy.alarm = None
@@ -298,7 +262,7 @@ def test_five_runs_that_are_killed_leave_nothing_that_is_wrong(
 def test_eight_runs_at_once_and_a_clean_beside_them_end_well(
     new_project: Project, store: Store, proxy: Proxy, reference: Any, here: Any, number: int
 ) -> None:
-    runs = [start(new_project, store.environ(endpoint=proxy.url)) for _ in range(8)]
+    runs = [new_project.start(**store.environ(endpoint=proxy.url)) for _ in range(8)]
     cleans = 0
     while any(run.poll() is None for run in runs):
         assert here("clean", "--yes", "--older-than", "0") == 0

@@ -243,7 +243,7 @@ def check(name: str, project: Path, stubs: list[str]) -> str:
         PATH=os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")]),
         DATA_ROOT=str(project.parent / f"data of {project.name}"),
         RAW_ROOT=str(project / "data" / "raw"),
-        MYPY_CACHE_DIR=str(project.parent / "mypy"),
+        MYPY_CACHE_DIR=os.environ.get("MYPY_CACHE_DIR") or str(project.parent / "mypy"),
     )
     try:
         done = run(command(name, project), cwd=project, env=environ)
