@@ -15,8 +15,6 @@ class DataError(ComposeError):
     """Data that does not fit its schema, is damaged, is missing or has changed meanwhile."""
 
 
-
-
 def sentence(error: object) -> str:
     """What went wrong; for an error that is not ours, with the user's line that raised it."""
     text = public(error)
