@@ -38,6 +38,16 @@ AirportScores(min_flights=10)  to run                       {AirportScores}
 ScoreReport(min_flights=10)    to run                       {ScoreReport}
 Pipeline(min_flights=10)       to run                       {Pipeline}
 """
+PRIVATE = """
+
+class Private(Stage):
+    schema = schemas.CLEAN_FLIGHTS
+    flights = Requirement(CleanFlights)
+    token = luigi.Parameter("s3cr3t", visibility=luigi.parameter.ParameterVisibility.PRIVATE)
+
+    def transform(self, flights):
+        return flights
+"""
 RESULT = """\
 dest  name                    lat      lon  flights  mean_delay  on_time   score
 PHL   Philadelphia Intl     39.87   -75.24       13      -10.69     1.00  100.00
@@ -580,6 +590,16 @@ def test_luigis_own_command_line_keeps_working(new_project: Project) -> None:
     assert done.returncode == 0
     assert "This progress looks :)" in done.stderr
     assert new_project.ran() == set()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_log_shows_a_private_parameter(new_project: Project, workers) -> None:
+    with (new_project.package / "tasks.py").open("a", encoding="utf-8") as file:
+        file.write(PRIVATE)
+    done = new_project.run("Private", f"--workers={workers}", LOG_LEVEL="DEBUG")
+    assert done.returncode == 0
+    assert "running   Private" in done.stderr
+    assert "s3cr3t" not in done.stdout + done.stderr
 
 
 def test_luigis_own_log_is_there_when_it_is_asked_for(new_project: Project) -> None:

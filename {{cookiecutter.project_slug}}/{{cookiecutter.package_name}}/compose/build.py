@@ -77,8 +77,14 @@ def log() -> None:
     least = max(level, logging.WARNING)
     logging.basicConfig(level=least, format="%(name)s: %(message)s", handlers=[handler])
     logging.getLogger(__name__.partition(".")[0]).setLevel(level)
-    is_wanted = level < logging.WARNING
-    logging.getLogger("luigi-interface").setLevel(level if is_wanted else logging.CRITICAL)
+    luigis = logging.getLogger("luigi-interface")
+    luigis.setLevel(level if level < logging.WARNING else logging.CRITICAL)
+    luigis.addFilter(_is_no_summary)
+
+
+def _is_no_summary(record: logging.LogRecord) -> bool:
+    """Whether it shows no private parameters: a summary of Luigi's does."""
+    return "Execution Summary" not in str(record.msg)
 
 
 def some(tasks: list[luigi.Task], text: Callable[[luigi.Task], str] = label) -> str:
@@ -105,6 +111,7 @@ def _placed(task: luigi.Task) -> str:
     return f"{label(task)}: {' and '.join(paths)}" if paths else label(task)
 
 
+luigi.Task.__repr__ = label  # type: ignore[method-assign]  # its own shows private parameters
 for callback in (remember, _announce_success):
     luigi.Task.event_handler(luigi.Event.SUCCESS)(callback)
 for event in (luigi.Event.FAILURE, luigi.Event.PROCESS_FAILURE, luigi.Event.TIMEOUT):
