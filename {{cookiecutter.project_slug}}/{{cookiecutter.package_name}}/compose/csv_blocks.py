@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-import io
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -49,15 +48,14 @@ class Block(NamedTuple):
                 yield self._replace(offset=offset)
 
 
-def can_be_cut(path: str, head: bytes, encoding: str) -> bool:
-    """Whether a file may be cut: its line ends are found without reading what is before them."""
-    plain = PurePosixPath(path).suffix not in _CODECS
-    return plain and codecs.lookup(encoding).name.startswith(_SINGLE_BYTE) and head[-1:] == b"\n"
+def cut(whole: Block, head: bytes, encoding: str, size: int, block_size: int) -> list[Block]:
+    """A file in blocks of the same size; the file itself if it is small or cannot be cut.
 
-
-def cut(whole: Block, head: bytes, size: int, block_size: int) -> list[Block]:
-    """A file in blocks of the same size; the file itself if it is not larger than one."""
-    if size <= block_size:
+    It can where its line ends are found without reading what is before them.
+    """
+    is_plain = PurePosixPath(whole.path).suffix not in _CODECS
+    is_single_byte = codecs.lookup(encoding).name.startswith(_SINGLE_BYTE)
+    if size <= block_size or not (is_plain and is_single_byte and head.endswith(b"\n")):
         return [whole]
     rest = size - len(head) + 1  # from the line end on that the first block follows
     step = -(-rest // -(-rest // block_size))
@@ -101,8 +99,10 @@ def decompressed(path: str, data: bytes, length: int | None = None) -> bytes:
     return text
 
 
-class Pieces(io.RawIOBase):
-    """Bytes that Arrow reads one after the other without a copy."""
+class Pieces:
+    """A file of bytes that Arrow reads one after the other without a copy."""
+
+    closed = False
 
     def __init__(self, *pieces: bytes) -> None:
         self._views = (
@@ -110,9 +110,6 @@ class Pieces(io.RawIOBase):
             for piece in pieces
             for start in range(0, len(piece), MOST)
         )
-
-    def readable(self) -> bool:
-        return True
 
     def read(self, size: int = -1, /) -> Any:
         return next(self._views, b"")
