@@ -19,9 +19,10 @@ from typing import Any
 import luigi
 from luigi.format import UTF8
 
+from .commit import is_local
 from .files import FileTarget
 from .graph import outputs
-from .roots import filesystem, is_url, roots
+from .roots import filesystem, roots
 from .targets import BaseDaskTarget
 
 _Known = dict[str, list[Any]]  # path: [size, modification time in ns, digest]
@@ -29,32 +30,28 @@ _Known = dict[str, list[Any]]  # path: [size, modification time in ns, digest]
 
 def fingerprint(task: luigi.Task) -> dict[str, str]:
     """`{file name: digest}` of the raw files of external data; empty for a salted output."""
-    output: Any = inspect.getattr_static(type(task), "output", None)
-    if "salt" in getattr(output, "fields", ()):
+    if getattr(inspect.getattr_static(type(task), "output", None), "is_salted", False):
         return {}
     digests: dict[str, str] = {}
     targets = outputs(task)
     for number, target in enumerate(targets):
         if isinstance(target, BaseDaskTarget):
-            names = {target.name(path): path for path in target.files()}
+            fs, paths = target.fs, [target.fs._strip_protocol(path) for path in target.files()]
+            names = [target.name(path) for path in paths]
         elif isinstance(target, luigi.LocalTarget) and target.exists():
-            path = Path(target.path)
-            names = {path.name: target.path}
-            if path.is_dir():
-                files = [file for file in sorted(path.rglob("*")) if file.is_file()]
-                names = {file.relative_to(path.parent).as_posix(): str(file) for file in files}
+            fs = filesystem(target.path, getattr(target, "storage_options", None))
+            paths = fs.find(target.path)
+            names = [path.removeprefix(f"{fs._parent(target.path)}/") for path in paths]
         else:
             continue
-        options = target.storage_options if isinstance(target, BaseDaskTarget | FileTarget) else {}
         several = f"{number}/" if len(targets) > 1 else ""
-        values = _digests(list(names.values()), options)
-        digests |= {f"{several}{name}": value for name, value in zip(names, values, strict=True)}
+        for name, digest in zip(names, _digests(fs, paths), strict=True):
+            digests[f"{several}{name}"] = digest
     return digests
 
 
-def _digests(paths: list[str], storage_options: dict[str, Any]) -> list[str]:
-    if paths and is_url(paths[0]):
-        fs = filesystem(paths[0], storage_options)
+def _digests(fs: Any, paths: list[str]) -> list[str]:
+    if not is_local(fs):
         return [str(fs.checksum(path)) for path in paths]
     memory = FileTarget(f"{roots().data_root}/.fingerprints.json", format=UTF8)
     try:

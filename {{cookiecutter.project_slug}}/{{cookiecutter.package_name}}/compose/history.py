@@ -132,7 +132,7 @@ def remember(task: luigi.Task) -> None:
 def _place(task: luigi.Task) -> tuple[str, TargetOutput] | None:
     """Where a task writes, with a mark in place of the salt; None where no salt is in the name."""
     output: Any = inspect.getattr_static(type(task), "output", None)
-    if not isinstance(output, TargetOutput) or "salt" not in output.fields or is_external(task):
+    if not isinstance(output, TargetOutput) or not output.is_salted or is_external(task):
         return None
     path = output.path(task, _SALT)
     return None if _SALT in path.rpartition("/")[0] else (path, output)
