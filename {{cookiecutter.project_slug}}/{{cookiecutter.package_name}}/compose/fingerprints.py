@@ -25,6 +25,7 @@ from .graph import outputs
 from .roots import filesystem, roots
 from .targets import BaseDaskTarget
 
+_TICK = 2_000_000_000  # ns, the coarsest time of a file
 _Known = dict[str, list[Any]]  # path: [size, modification time in ns, digest]
 
 
@@ -61,7 +62,8 @@ def _digests(fs: Any, paths: list[str]) -> list[str]:
         known = {}
     with ThreadPoolExecutor() as pool:
         entries = dict(zip(paths, pool.map(partial(_entry, known), paths), strict=True))
-    settled = {path: entry for path, entry in entries.items() if _is_settled(entry[1])}
+    before = time.time_ns() - _TICK  # what is younger may change again without another time
+    settled = {path: entry for path, entry in entries.items() if entry[1] < before}
     if any(known.get(path) != entry for path, entry in settled.items()):
         with contextlib.suppress(OSError), memory.open("w") as file:  # else digest again next time
             json.dump(known | settled, file)
@@ -76,9 +78,3 @@ def _entry(known: _Known, path: str) -> list[Any]:
     with Path(path).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return [stat.st_size, stat.st_mtime_ns, digest]
-
-
-def _is_settled(modified: int) -> bool:
-    """Whether a file is so old that another change would show in its time (in ns)."""
-    tick = 50_000_000 if modified % 1_000_000_000 else 2_000_000_000
-    return time.time_ns() - modified > tick

@@ -44,7 +44,7 @@ class Written(NamedTuple):
         return str(self.output.target_kwargs.get("flag", "_SUCCESS"))
 
     def manifest(self) -> Manifest | None:
-        """What it was made from. Raises FileNotFoundError, or DataError where it is damaged."""
+        """What it was made from; see commit.read_manifest."""
         path = f"{self.path}/{self.flag}" if self.output.is_dataset else record(self.path)
         return read_manifest(filesystem(path), path)
 
@@ -141,8 +141,7 @@ def _place(task: luigi.Task) -> tuple[str, TargetOutput] | None:
 def read(manifest: Callable[[], Manifest | None]) -> Manifest | None:
     """What a manifest tells, if only that it is there."""
     try:
-        return manifest() or _UNKNOWN
-    except FileNotFoundError:
-        return None
+        found = manifest()
+        return found if found is None else found or _UNKNOWN
     except DataError:  # damaged
         return _UNKNOWN

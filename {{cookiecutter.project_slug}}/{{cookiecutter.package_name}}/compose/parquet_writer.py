@@ -28,8 +28,7 @@ def write(
 ) -> None:
     """Write and commit the frame; see ParquetTarget.write_dask."""
     fs, path, flag = target.fs, target.path, str(target.flag)
-    if commit.check_storage(fs, path):  # object storage would make a bucket
-        fs.makedirs(path, exist_ok=True)
+    commit.prepare(fs, path)
     schema = frames.schema_of(frame) if target.schema is None else target.schema
     attempt = commit.new_attempt()
     given = (target.storage_options, attempt, schema, target.schema, target.index, options)
