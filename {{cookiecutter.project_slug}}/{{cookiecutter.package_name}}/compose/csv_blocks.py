@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
+from random import Random
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -24,12 +24,12 @@ _SINGLE_BYTE = ("ascii", "cp125", "iso8859", "koi8", "utf-8")  # here b"\n" is a
 class Block(NamedTuple):
     """A file, or what follows the first line end from `offset` on, to the one `length` later.
 
-    Each row has so many `fields`. `head` is the start of the file up to the first row, unless the
-    block itself holds it.
+    `names` are the columns of the file, and `head` is its start up to the first row, unless the
+    block itself holds that.
     """
 
     path: str
-    fields: int
+    names: tuple[str, ...]
     head: bytes = b""
     offset: int = 0
     length: int | None = None
@@ -77,8 +77,7 @@ def joined(blocks: Iterable[Block], sizes: dict[str, int], block_size: int) -> l
     for block in blocks:
         times = _EXPANDED if PurePosixPath(block.path).suffix in _CODECS else 1
         weight = max(block.length or times * sizes[block.path], _LEAST)
-        digest = hashlib.blake2b(f"{PurePosixPath(block.path).name} {block.offset}".encode())
-        chance = int.from_bytes(digest.digest()[:4]) / 2**32
+        chance = Random(f"{PurePosixPath(block.path).name} {block.offset}").random()
         is_end = 2 * total >= block_size and chance * block_size < 2 * weight
         if not groups or is_end or 2 * (total + weight) > 3 * block_size:
             groups.append([])

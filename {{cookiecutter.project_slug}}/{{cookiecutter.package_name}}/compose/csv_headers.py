@@ -20,8 +20,8 @@ csv.field_size_limit(2**31 - 1)
 
 def check(
     fs: Any, files: list[str], schema: pa.Schema, encoding: str, options: dict[str, Any]
-) -> list[tuple[int, bytes]]:
-    """The number of fields in each file, and its start up to the first row.
+) -> list[tuple[tuple[str, ...], bytes]]:
+    """The columns of each file, and its start up to the first row.
 
     Raises DataError naming every file that is empty or lacks a column.
     """
@@ -34,16 +34,13 @@ def check(
         found = records(text, encoding, options)
         header: list[str] = next(filter(None, found), [])
         head = b"".join(text.splitlines(keepends=True)[: found.line_num])
-        heads.append((len(header), head))
-        missing = [name for name in schema.names if name not in header]
-        twice = [name for name in schema.names if header.count(name) > 1]
+        heads.append((tuple(header), head))
+        wrong = [repr(name) for name in schema.names if header.count(name) != 1]
         additional |= set(header) - set(schema.names)
         if not header:
             faults.append(f"{path} is empty")
-        elif missing:
-            faults.append(f"{path} lacks the column {', '.join(map(repr, missing))}")
-        elif twice:
-            faults.append(f"{path} has more than one column {', '.join(map(repr, twice))}")
+        elif wrong:
+            faults.append(f"{path} lacks the column {', '.join(wrong)}, or has it twice")
     if faults:
         raise DataError(f"{'; '.join(faults)}; mend or remove the file, or change the schema")
     if additional:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from . import csv_blocks, csv_headers, frames
 from .csv_blocks import Block
 from .errors import DataError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _OPEN = "a quoted field has no end; close the quotation mark"
 _CUT = " or, where the file was cut, declare csv_options = {'newlines_in_values': True}"
@@ -44,8 +40,8 @@ class CSVReader:
         heads = csv_headers.check(self.fs, files, self.schema, self.encoding, self.options)
         sizes = dict(zip(files, self.fs.sizes(files), strict=True))
         blocks: list[Block] = []
-        for path, (fields, head) in zip(files, heads, strict=True):
-            block = Block(path, fields)
+        for path, (names, head) in zip(files, heads, strict=True):
+            block = Block(path, names)
             if self.options.get("newlines_in_values"):
                 blocks.append(block)
             else:
@@ -61,7 +57,8 @@ class CSVReader:
         """
         from pyarrow import csv
 
-        last = uuid.uuid4().hex + self.options.get("delimiter", ",") * block.fields  # one too many
+        one_too_many = self.options.get("delimiter", ",") * len(block.names)
+        last = f"{uuid.uuid4().hex}{one_too_many}"
         odd = [""]
 
         def keep(row: Any) -> str:
@@ -71,8 +68,9 @@ class CSVReader:
         options = self.options | {"newlines_in_values": True, "invalid_row_handler": keep}
         pieces = [block.head, block.rows(self.fs)]
         try:
-            if codecs.lookup(self.encoding).name != "utf-8":
-                pieces = [piece.decode(self.encoding).encode() for piece in pieces]
+            if self.encoding != "utf-8":
+                errors = "surrogateescape"  # a byte that is not in it stays, which no UTF-8 is
+                pieces = [p.decode(self.encoding, errors).encode(errors=errors) for p in pieces]
             if not pieces[1].endswith(b"\n"):
                 pieces[1] += b"\n"
             pieces.append(f"{last}\n".encode())
@@ -95,34 +93,27 @@ class CSVReader:
 
     def _wrong(self, block: Block, data: bytes, error: ValueError, last: str) -> DataError:
         """What to raise. A fault in an earlier block is raised instead: it may be the cause."""
-        text, where, line = str(error), "", None
-        found = csv_headers.records(data, "utf-8", self.options)
-        if isinstance(error, UnicodeDecodeError):
-            line = data.decode(self.encoding, "replace").partition("\ufffd")[0].count("\n") + 1
-            text = f"the text is not in {self.encoding}; declare another in csv_options"
-        elif last in text:
-            line = csv_headers.line_of(found)
+        text, where, line = str(error), "", 0
+        records = csv_headers.records(data, "utf-8", self.options)
+        if last in text:
+            line = csv_headers.line_of(records)
             text = _OPEN if block.length is None else _OPEN + _CUT
         else:
             if column := re.search(r"In CSV column #(\d+): ", text):
-                header = next(filter(None, csv_headers.records(data, "utf-8", self.options)))
-                where = f", column {header[int(column[1])]!r}"
+                where = f", column {block.names[int(column[1])]!r}"
             if row := re.search(r"Row #(\d+): ", text):
-                line = csv_headers.line_of(found, int(row[1]))
+                line = csv_headers.line_of(records, int(row[1]))
             text = re.sub(r"(In CSV column|Row) #\d+: ", "", text, count=2)
-            text += "; mend the file, its null_values or the schema"
+            text += "; mend the file, or its csv_options, null_values or schema"
         for earlier in block.earlier():
             self.table(earlier, self.schema)
             line = line and line + earlier.rows(self.fs).count(b"\n")
         return DataError(f"{block.path}{where}{f', line {line}' if line else ''}: {text}")
 
 
-def read(
-    blocks: list[Block], *, reader: CSVReader, columns: list[str] | None = None
-) -> pd.DataFrame:
-    """A partition."""
+def read(blocks: list[Block], *, reader: CSVReader, columns: list[str] | None = None) -> Any:
+    """A partition, as a pandas frame."""
     names = reader.schema.names if columns is None else columns
     schema = pa.schema([reader.schema.field(name) for name in names])
     table = pa.concat_tables([reader.table(block, schema) for block in blocks])
-    frame: pd.DataFrame = table.combine_chunks().to_pandas(types_mapper=frames.dtype)
-    return frame
+    return table.combine_chunks().to_pandas(types_mapper=frames.dtype)
