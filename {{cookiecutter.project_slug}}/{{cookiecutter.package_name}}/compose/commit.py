@@ -33,10 +33,6 @@ _HEAD = re.compile(rb'(\{[^{\[]*),\s*"parts"')
 _CREATE_ONLY = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory"}
 
 
-def new_attempt() -> str:
-    return uuid.uuid4().hex[:12]
-
-
 def read_manifest(fs: Any, path: str) -> Manifest | None:
     """The manifest at `path`: None where there is none, empty where another program's is.
 
@@ -90,7 +86,7 @@ def commit(fs: Any, path: str, manifest: Manifest, replace: bool) -> bool:
                 raise DataError(f"{path} could not be committed: {error}; run again") from error
             return standing == text
     path = fs._strip_protocol(path)
-    finished = f"{path}.{new_attempt()}"
+    finished = f"{path}.{uuid.uuid4().hex[:12]}"
     fs.pipe_file(finished, text)
     try:
         (os.replace if replace else os.link)(finished, path)

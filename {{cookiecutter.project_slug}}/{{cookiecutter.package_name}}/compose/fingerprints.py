@@ -64,9 +64,9 @@ def _digests(fs: Any, paths: list[str]) -> list[str]:
         entries = dict(zip(paths, pool.map(partial(_entry, known), paths), strict=True))
     before = time.time_ns() - _TICK  # what is younger may change again without another time
     settled = {path: entry for path, entry in entries.items() if entry[1] < before}
-    if any(known.get(path) != entry for path, entry in settled.items()):
+    if (settled := known | settled) != known:
         with contextlib.suppress(OSError), memory.open("w") as file:  # else digest again next time
-            json.dump(known | settled, file)
+            json.dump(settled, file)
     return [digest for _, _, digest in entries.values()]
 
 

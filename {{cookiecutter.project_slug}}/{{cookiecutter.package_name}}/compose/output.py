@@ -76,9 +76,6 @@ class TargetOutput:
 class LocalTargetOutput(TargetOutput):
     """A text file named after its task."""
 
-    def __init__(self, file_pattern: str = "{task}.txt", **kwargs: Any) -> None:
-        super().__init__(file_pattern, **kwargs)
-
 
 class SaltedOutput(TargetOutput):
     """An output that moves whenever the task's code, parameters or inputs change."""

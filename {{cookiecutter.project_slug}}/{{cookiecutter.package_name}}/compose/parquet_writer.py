@@ -30,7 +30,7 @@ def write(
     fs, path, flag = target.fs, target.path, str(target.flag)
     commit.prepare(fs, path)
     schema = frames.schema_of(frame) if target.schema is None else target.schema
-    attempt = commit.new_attempt()
+    attempt = uuid.uuid4().hex[:12]
     given = (target.storage_options, attempt, schema, target.schema, target.index, options)
     may_cut = target.schema is not None and not target.index and reuse is None
     writer = PartWriter(path, *given, may_cut)
