@@ -106,11 +106,11 @@ def discard(fs: Any, paths: list[str]) -> None:
 
 def damaged(parts: list[dict[str, Any]], sizes: dict[str, int]) -> list[str]:
     """What is wrong with the sizes of parts, one sentence for each."""
-    missing = [f"{part['name']} is missing" for part in parts if part["name"] not in sizes]
-    return missing + [
-        f"{part['name']} has {sizes[part['name']]} bytes instead of {part['bytes']}"
-        for part in parts
-        if sizes.get(part["name"], part["bytes"]) != part["bytes"]
+    found = [(part["name"], part["bytes"], sizes.get(part["name"])) for part in parts]
+    return [
+        f"{name} is missing" if size is None else f"{name} has {size} bytes instead of {written}"
+        for name, written, size in found
+        if size != written
     ]
 
 

@@ -7,7 +7,6 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import luigi
@@ -44,7 +43,7 @@ class FileTarget(luigi.LocalTarget):
         """A local path to write to; what stands there is put into its place without an error."""
         name = uuid.uuid4().hex
         if is_url(self.path):
-            path, finish = str(Path(tempfile.gettempdir(), name)), self.fs.put_file
+            path, finish = os.path.join(tempfile.gettempdir(), name), self.fs.put_file
         else:
             self.makedirs()
             path, finish = f"{self.path}-{name}", os.replace
@@ -52,7 +51,8 @@ class FileTarget(luigi.LocalTarget):
             yield path
             finish(path, self.path)
         finally:
-            Path(path).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                os.unlink(path)
 
 
 class _Atomic(AtomicLocalFile):
