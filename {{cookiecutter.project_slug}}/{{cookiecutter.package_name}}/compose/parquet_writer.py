@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import uuid
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
