@@ -39,11 +39,11 @@ def aged(path: Path, days: float) -> Path:
     when = time.time() - days * DAY
     for each in [path, *path.rglob("*")] if path.is_dir() else [path]:
         os.utime(each, (when, when))
-    flag = path / "_SUCCESS"
-    if flag.exists() and flag.read_bytes():
-        manifest = json.loads(flag.read_text(encoding="utf-8"))
+    about = path / "_SUCCESS" if path.is_dir() else Path(record(str(path)))
+    if about.exists() and about.read_bytes():
+        manifest = json.loads(about.read_text(encoding="utf-8"))
         manifest["created"] = (datetime.now(UTC) - timedelta(days=days)).isoformat()
-        flag.write_text(json.dumps(manifest), encoding="utf-8")
+        about.write_text(json.dumps(manifest), encoding="utf-8")
     return path
 
 

@@ -330,11 +330,11 @@ def test_no_secret_is_in_the_graph_that_travels(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(fsspec.config, "conf", {"s3": {"secret": "s3cr3t", "anon": True}})
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cr3t")
-    reader = csv_reader.CSVReader(CSVTarget("s3://bucket/raw").fs, SCHEMA)
-    blocks = [[csv_blocks.Block("bucket/raw/1.csv", 19)]]
+    reader = csv_reader.CSVReader(CSVTarget("s3://bucket/raw").fs, SCHEMA, (), "utf-8", 1, {})
+    blocks = [[csv_blocks.Block("bucket/raw/1.csv", ())]]
     meta = frames.empty_frame(SCHEMA)
-    (part,) = dd.from_map(csv_reader._read, blocks, meta=meta, reader=reader).to_delayed()
-    writer = PartWriter("s3://bucket/out", {}, "1", SCHEMA, SCHEMA, None, {})
+    (part,) = dd.from_map(csv_reader.read, blocks, meta=meta, reader=reader).to_delayed()
+    writer = PartWriter("s3://bucket/out", {}, "1", SCHEMA, SCHEMA, None, {}, False)
     graph = {**delayed(writer)(part, 0).dask}
     copyreg.dispatch_table.pop(type(reader.fs), None)
     assert b"s3cr3t" in pickle.dumps(graph)  # what fsspec does by itself

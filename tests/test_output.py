@@ -154,8 +154,6 @@ def test_a_file_is_there_whole_or_not_at_all(file_target) -> None:
         assert not file_target.exists()
     with file_target.open() as file:
         assert file.read() == "whole ƒ"
-    assert file_target.size() == len("whole ƒ".encode())
-    assert file_target.modified().year > 2000
     file_target.remove()
     assert not file_target.exists()
 

@@ -331,7 +331,7 @@ def test_all_the_days_of_a_year_then_one_more_one_changed_one_removed(
 
 
 def groups(sizes: dict[str, int], block_size: int) -> list[tuple[str, ...]]:
-    blocks = [csv_blocks.Block(name, 1) for name in sorted(sizes)]
+    blocks = [csv_blocks.Block(name, ()) for name in sorted(sizes)]
     joined = csv_blocks.joined(blocks, sizes, block_size)
     return [tuple(block.path for block in group) for group in joined]
 

@@ -427,10 +427,10 @@ def test_a_file_on_s3_is_read_in_blocks_with_few_requests(proxy: Proxy, empty: S
         storage_options={"endpoint_url": proxy.url},
     )
     frame = raw.read_dask(block_size=1_000_000)
-    assert frame.npartitions == 4
+    assert 4 <= frame.npartitions <= 5
     proxy.counts.clear()
     assert frame["n"].compute().tolist() == [*range(200_001)]
-    assert proxy.counts.total() <= 4 * 4 + 2, proxy.counts
+    assert proxy.counts.total() <= 4 * frame.npartitions + 2, proxy.counts
 
 
 def test_an_unsalted_dataset_on_s3_is_replaced_as_a_whole(

@@ -227,7 +227,7 @@ def test_a_folder_of_another_program_is_read_by_its_files(tmp_path) -> None:
     pq.write_table(pa.Table.from_pylist(ROWS, schema=SCHEMA), tmp_path / "part-0.parquet")
     (tmp_path / "_SUCCESS").touch()
     foreign = ParquetTarget(str(tmp_path), schema=SCHEMA)
-    assert foreign.manifest() is None
+    assert foreign.manifest() == {}
     read = foreign.read_dask(columns=["n", "name"])
     assert dict(read.dtypes) == dict(read.compute().dtypes)
     assert read.dtypes["n"] == pd.ArrowDtype(pa.int64())

@@ -3,4 +3,4 @@
 from . import settings
 from .compose import roots
 
-roots.use(settings.load)  # read when a task first needs a path, never at import
+roots.load = settings.load  # read when a task first needs a path, never at import

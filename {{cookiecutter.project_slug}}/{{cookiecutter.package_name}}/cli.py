@@ -172,8 +172,8 @@ def verify(root: luigi.Task) -> int:
     from .compose.verify import damage, datasets
 
     tasks = [each for each, _ in walk(root)]
-    with click.progressbar(datasets(tasks), label="verify", file=sys.stderr) as complete:
-        faults = [damage(target, manifest) for target, manifest in complete]
+    with click.progressbar(datasets(tasks), label="verify", file=sys.stderr) as every:
+        faults = [said for target in every if (said := damage(target)) is not None]
     click.echo("\n".join(filter(None, faults)), err=True, nl=any(faults))
     damaged = sum(map(bool, faults))
     click.echo(f"{len(faults)} datasets, {damaged or 'none'} damaged")

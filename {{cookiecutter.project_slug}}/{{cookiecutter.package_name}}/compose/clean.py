@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,9 +12,9 @@ from posixpath import normpath
 
 import luigi
 
-from .errors import ComposeError, DataError
+from .errors import ComposeError
 from .graph import is_external, outputs
-from .history import RECORD, Written, record, written
+from .history import RECORD, Written, read, record, written
 from .leftovers import leftovers, modified
 from .roots import filesystem, roots
 
@@ -37,11 +36,9 @@ class Useless:
     def remove(self) -> None:
         """Remove it; its flag first, so that nothing which lacks a part is complete."""
         fs = filesystem(self.path)
-        for path in (f"{self.path}/{self.flag}", *fs.find(self.path), record(self.path)):
+        for path in (f"{self.path}/{self.flag}", self.path, record(self.path)):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                fs.rm_file(path)
-        if os.path.isdir(self.path):  # object storage has no folders
-            shutil.rmtree(self.path)
+                fs.rm(path, recursive=True)
 
 
 def of_task(task: luigi.Task) -> list[Useless]:
@@ -79,30 +76,21 @@ def old(tasks: list[luigi.Task], days: float) -> list[Useless]:
 
 def _useless(entry: Written) -> Iterator[Useless]:
     """What stands at one place, as if nobody needed it; nothing where nobody can tell."""
-    path, flag, info = entry.path, entry.flag, entry.info
-    fs, manifest, is_missing = filesystem(path), None, False
-    try:
-        manifest = entry.manifest()
-    except FileNotFoundError:
-        is_missing = True
-    except DataError:
-        return
-    made = manifest["lineage"].get(entry.salt) if manifest else None
-    made_by = json.dumps([made["task"], made["params"]]) if made else ""
+    path, info, fs = entry.path, entry.info, filesystem(entry.path)
+    manifest = read(entry.manifest)
     if entry.is_attempt or str(info["name"]).endswith(RECORD):  # of a file that is gone
         yield Useless(path, "dead attempt", info["size"], modified(info))
-    elif not entry.output.is_dataset:
-        made_by = made_by or path.replace(entry.salt, "")
-        yield Useless(path, "old output", info["size"], modified(info), made_by=made_by)
-    elif manifest and made_by:
+    elif manifest and (made := manifest["lineage"].get(entry.salt)):
+        made_by = json.dumps([made["task"], made["params"]])
+        size = manifest.get("bytes", info["size"])
         when = datetime.fromisoformat(manifest["created"])
-        yield Useless(path, "old output", manifest["bytes"], when, flag, made_by)
-        for part, when in leftovers(fs, path, flag, manifest).items():
-            yield Useless(part, "dead attempt", 0, when, flag)
-    elif is_missing:
+        yield Useless(path, "old output", size, when, entry.flag, made_by)
+        for part, when in leftovers(fs, path, entry.flag, manifest).items():
+            yield Useless(part, "dead attempt", 0, when)
+    elif manifest is None and entry.output.is_dataset:
         with contextlib.suppress(FileNotFoundError):  # gone meanwhile
-            if len(fs.find(path)) == len(leftovers(fs, path, flag, None)):  # else others use it
-                yield Useless(path, "dead attempt", *_measured(path), flag)
+            if len(fs.find(path)) == len(leftovers(fs, path, entry.flag, None)):  # else it is used
+                yield Useless(path, "dead attempt", *_measured(path), entry.flag)
 
 
 def _measured(path: str) -> tuple[int, datetime]:

@@ -33,8 +33,7 @@ class Watch:
     def __init__(self, client: Any) -> None:
         root, raw = str(roots().data_root), str(roots().raw_root)
         fs, mark = filesystem(root), f"{root}/.cluster"
-        if commit.check_storage(fs, root):
-            fs.makedirs(root, exist_ok=True)
+        commit.prepare(fs, root)
         if not fs.exists(mark):
             commit.commit(fs, mark, {"id": uuid.uuid4().hex}, replace=False)
         self.client, self.paths, self.known = client, (mark, raw), set[str]()

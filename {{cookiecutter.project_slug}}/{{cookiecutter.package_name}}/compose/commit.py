@@ -24,60 +24,53 @@ import uuid
 from shlex import quote
 from typing import Any
 
+from fsspec.implementations.local import LocalFileSystem
+
 from .errors import DataError
 
 Manifest = dict[str, Any]
 _HEAD = re.compile(rb'(\{[^{\[]*),\s*"parts"')
-_DOCUMENT = {"task", "version", "params", "requires"}
-_LOCAL = {"file", "local"}
 _CREATE_ONLY = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory"}
 
 
-def new_attempt() -> str:
-    return uuid.uuid4().hex[:12]
-
-
 def read_manifest(fs: Any, path: str) -> Manifest | None:
-    """The manifest at `path`; None where there is a `_SUCCESS` of another program.
+    """The manifest at `path`: None where there is none, empty where another program's is.
 
-    Raises FileNotFoundError where there is none, DataError where it is damaged.
+    Raises DataError where it is damaged.
     """
-    text = _content(fs, path)
-    if not text.lstrip().startswith(b"{"):
+    if (text := _content(fs, path)) is None:
         return None
+    if not text.lstrip().startswith(b"{"):
+        return {}
     try:
         manifest: Manifest = json.loads(text)
-        if not {"parts", "lineage"} <= manifest.keys():
-            return None
-        if not all(each.keys() >= _DOCUMENT for each in manifest["lineage"].values()):
-            raise ValueError("its lineage lacks something")
-        return manifest
-    except (AttributeError, ValueError) as error:
+        return manifest if {"parts", "lineage"} <= manifest.keys() else {}
+    except ValueError as error:
         raise DataError(f"{path} is damaged: {error}; delete it and run again") from error
 
 
 def read_head(fs: Any, path: str) -> Manifest | None:
     """What stands before the parts: rows, bytes and time. All else may be long."""
     with contextlib.suppress(ValueError):  # damaged, which the whole of it tells
-        if found := _HEAD.match(_content(fs, path, end=300)):
+        if found := _HEAD.match(_content(fs, path, end=300) or b""):
             return dict(json.loads(found[1] + b"}"))
     return read_manifest(fs, path)
 
 
-def check_storage(fs: Any, path: str) -> bool:
-    """Whether it has folders. Raises DataError where nothing can be committed in one step."""
-    kinds = _kinds(fs)
-    if not kinds & (_LOCAL | _CREATE_ONLY):
+def prepare(fs: Any, path: str) -> None:
+    """Make a folder to commit in. Raises DataError where that cannot be done in one step."""
+    if is_local(fs):
+        fs.makedirs(path, exist_ok=True)  # object storage would make a bucket
+    elif (kind := path.partition("://")[0]) not in _CREATE_ONLY:
         raise DataError(
-            f"{path} is on a file system ({'/'.join(sorted(kinds))}) that cannot create a file "
-            f"only if it is absent; for DATA_ROOT, give a folder or S3, Google's or Azure's storage"
+            f"{path} is on a file system ({kind}) that cannot create a file only if it is absent; "
+            "for DATA_ROOT, give a folder or S3, Google's or Azure's storage"
         )
-    return is_local(fs)
 
 
 def is_local(fs: Any) -> bool:
     """Whether it is this machine's own file system, with hard links."""
-    return bool(_kinds(fs) & _LOCAL)
+    return isinstance(fs, LocalFileSystem)
 
 
 def commit(fs: Any, path: str, manifest: Manifest, replace: bool) -> bool:
@@ -88,12 +81,12 @@ def commit(fs: Any, path: str, manifest: Manifest, replace: bool) -> bool:
             fs.pipe_file(path, text, mode="overwrite" if replace else "create")
             return True
         except Exception as error:
-            standing = _content(fs, path) if fs.exists(path) else None
+            standing = _content(fs, path)
             if standing is None or (replace and standing != text):
                 raise DataError(f"{path} could not be committed: {error}; run again") from error
             return standing == text
     path = fs._strip_protocol(path)
-    finished = f"{path}.{new_attempt()}"
+    finished = f"{path}.{uuid.uuid4().hex[:12]}"
     fs.pipe_file(finished, text)
     try:
         (os.replace if replace else os.link)(finished, path)
@@ -113,33 +106,30 @@ def discard(fs: Any, paths: list[str]) -> None:
 
 def damaged(parts: list[dict[str, Any]], sizes: dict[str, int]) -> list[str]:
     """What is wrong with the sizes of parts, one sentence for each."""
-    missing = [f"{part['name']} is missing" for part in parts if part["name"] not in sizes]
-    return missing + [
-        f"{part['name']} has {sizes[part['name']]} bytes instead of {part['bytes']}"
-        for part in parts
-        if sizes.get(part["name"], part["bytes"]) != part["bytes"]
+    found = [(part["name"], part["bytes"], sizes.get(part["name"])) for part in parts]
+    return [
+        f"{name} is missing" if size is None else f"{name} has {size} bytes instead of {written}"
+        for name, written, size in found
+        if size != written
     ]
 
 
-def cure(manifest: Manifest) -> str:
-    """How to have a damaged dataset made again."""
-    for document in manifest["lineage"].values():  # its own comes first
-        params = document.get("params", {}).items()
+def damage(path: str, faults: list[str], manifest: Manifest) -> str:
+    """What is wrong with a dataset, and how to have it made again."""
+    cure = "remove it and run again"
+    if own := next(iter(manifest["lineage"].values()), None):
+        params = own["params"].items()
         words = [f"--{name.replace('_', '-')}={quote(text)}" for name, text in params]
-        command = " ".join(["clean", document["task"], *words, "--yes"])
-        return f"`{command}` removes it, then run again"
-    return "remove it and run again"
+        command = " ".join(["clean", own["task"], *words, "--yes"])
+        cure = f"`{command}` removes it, then run again"
+    return f"{path} is damaged: {'; '.join(faults)}; {cure}"
 
 
-def _kinds(fs: Any) -> set[str]:
-    return {fs.protocol} if isinstance(fs.protocol, str) else {*fs.protocol}
-
-
-def _content(fs: Any, path: str, end: int | None = None) -> bytes:
+def _content(fs: Any, path: str, end: int | None = None) -> bytes | None:
     """In one request: asked for a range, S3's client does not ask for the size first."""
     try:
         return bytes(fs.cat_file(path, start=0, end=end))
     except FileNotFoundError:
-        raise
+        return None
     except Exception:  # an empty file has no such range
         return bytes(fs.cat_file(path))

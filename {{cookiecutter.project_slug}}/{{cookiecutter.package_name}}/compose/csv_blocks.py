@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
-import io
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
+from random import Random
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -25,12 +24,12 @@ _SINGLE_BYTE = ("ascii", "cp125", "iso8859", "koi8", "utf-8")  # here b"\n" is a
 class Block(NamedTuple):
     """A file, or what follows the first line end from `offset` on, to the one `length` later.
 
-    Each row has so many `fields`. `head` is the start of the file up to the first row, unless the
-    block itself holds it.
+    `names` are the columns of the file, and `head` is its start up to the first row, unless the
+    block itself holds that.
     """
 
     path: str
-    fields: int
+    names: tuple[str, ...]
     head: bytes = b""
     offset: int = 0
     length: int | None = None
@@ -49,15 +48,14 @@ class Block(NamedTuple):
                 yield self._replace(offset=offset)
 
 
-def can_be_cut(path: str, head: bytes, encoding: str) -> bool:
-    """Whether a file may be cut: its line ends are found without reading what is before them."""
-    plain = PurePosixPath(path).suffix not in _CODECS
-    return plain and codecs.lookup(encoding).name.startswith(_SINGLE_BYTE) and head[-1:] == b"\n"
+def cut(whole: Block, head: bytes, encoding: str, size: int, block_size: int) -> list[Block]:
+    """A file in blocks of the same size; the file itself if it is small or cannot be cut.
 
-
-def cut(whole: Block, head: bytes, size: int, block_size: int) -> list[Block]:
-    """A file in blocks of the same size; the file itself if it is not larger than one."""
-    if size <= block_size:
+    It can where its line ends are found without reading what is before them.
+    """
+    is_plain = PurePosixPath(whole.path).suffix not in _CODECS
+    is_single_byte = codecs.lookup(encoding).name.startswith(_SINGLE_BYTE)
+    if size <= block_size or not (is_plain and is_single_byte and head.endswith(b"\n")):
         return [whole]
     rest = size - len(head) + 1  # from the line end on that the first block follows
     step = -(-rest // -(-rest // block_size))
@@ -79,8 +77,7 @@ def joined(blocks: Iterable[Block], sizes: dict[str, int], block_size: int) -> l
     for block in blocks:
         times = _EXPANDED if PurePosixPath(block.path).suffix in _CODECS else 1
         weight = max(block.length or times * sizes[block.path], _LEAST)
-        digest = hashlib.blake2b(f"{PurePosixPath(block.path).name} {block.offset}".encode())
-        chance = int.from_bytes(digest.digest()[:4]) / 2**32
+        chance = Random(f"{PurePosixPath(block.path).name} {block.offset}").random()
         is_end = 2 * total >= block_size and chance * block_size < 2 * weight
         if not groups or is_end or 2 * (total + weight) > 3 * block_size:
             groups.append([])
@@ -101,8 +98,10 @@ def decompressed(path: str, data: bytes, length: int | None = None) -> bytes:
     return text
 
 
-class Pieces(io.RawIOBase):
-    """Bytes that Arrow reads one after the other without a copy."""
+class Pieces:
+    """A file of bytes that Arrow reads one after the other without a copy."""
+
+    closed = False
 
     def __init__(self, *pieces: bytes) -> None:
         self._views = (
@@ -110,9 +109,6 @@ class Pieces(io.RawIOBase):
             for piece in pieces
             for start in range(0, len(piece), MOST)
         )
-
-    def readable(self) -> bool:
-        return True
 
     def read(self, size: int = -1, /) -> Any:
         return next(self._views, b"")

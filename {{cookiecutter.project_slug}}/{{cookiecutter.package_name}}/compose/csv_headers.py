@@ -1,11 +1,10 @@
-"""READ. The headers of raw CSV files, checked before data is read, and the lines of faults."""
+"""READ. The headers of raw CSV files, checked before data is read, and the lines of rows."""
 
 from __future__ import annotations
 
 import csv
 import io
 import logging
-import re
 from typing import Any
 
 import pyarrow as pa
@@ -21,8 +20,8 @@ csv.field_size_limit(2**31 - 1)
 
 def check(
     fs: Any, files: list[str], schema: pa.Schema, encoding: str, options: dict[str, Any]
-) -> list[tuple[int, bytes]]:
-    """The number of fields in each file, and its start up to the first row.
+) -> list[tuple[tuple[str, ...], bytes]]:
+    """The columns of each file, and its start up to the first row.
 
     Raises DataError naming every file that is empty or lacks a column.
     """
@@ -32,19 +31,16 @@ def check(
         text = decompressed(path, start, _HEADER_BYTES)
         if b"\n" not in text:
             text = decompressed(path, fs.cat_file(path))
-        records = _records(text, encoding, options)
-        header: list[str] = next(filter(None, records), [])
-        head = b"".join(text.splitlines(keepends=True)[: records.line_num])
-        heads.append((len(header), head))
-        missing = [name for name in schema.names if name not in header]
-        twice = [name for name in schema.names if header.count(name) > 1]
+        found = records(text, encoding, options)
+        header: list[str] = next(filter(None, found), [])
+        head = b"".join(text.splitlines(keepends=True)[: found.line_num])
+        heads.append((tuple(header), head))
+        wrong = [repr(name) for name in schema.names if header.count(name) != 1]
         additional |= set(header) - set(schema.names)
         if not header:
             faults.append(f"{path} is empty")
-        elif missing:
-            faults.append(f"{path} lacks the column {', '.join(map(repr, missing))}")
-        elif twice:
-            faults.append(f"{path} has more than one column {', '.join(map(repr, twice))}")
+        elif wrong:
+            faults.append(f"{path} lacks the column {', '.join(wrong)}, or has it twice")
     if faults:
         raise DataError(f"{'; '.join(faults)}; mend or remove the file, or change the schema")
     if additional:
@@ -52,33 +48,21 @@ def check(
     return heads
 
 
-def _records(data: bytes, encoding: str, options: dict[str, Any]) -> Any:
+def records(data: bytes, encoding: str, options: dict[str, Any]) -> Any:
+    """What Python's own reader finds in a text."""
     text = data.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")
-    dialect: dict[str, Any] = {"doublequote": options.get("double_quote", True)}
-    dialect |= {name: options[of] for of, name in _DIALECT.items() if options.get(of)}
+    dialect = {name: options[of] for of, name in _DIALECT.items() if options.get(of)}
     if options.get("quote_char") is False:
         dialect["quoting"] = csv.QUOTE_NONE
     return csv.reader(io.StringIO(text, newline=""), **dialect)
 
 
-def explained(data: bytes, message: str, options: dict[str, Any]) -> tuple[str, int | None, str]:
-    """What Arrow's message tells: the column by its name, the line, and what is wrong there."""
-    where, line = "", None
-    if column := re.search(r"In CSV column #(\d+): ", message):
-        message = message.replace(column[0], "")
-        header = next(filter(None, _records(data, "utf-8", options)))
-        where = f", column {header[int(column[1])]!r}"
-    if row := re.search(r"Row #(\d+): ", message):
-        message = message.replace(row[0], "")
-        line = line_of(data, int(row[1]), options)
-    return where, line, message
-
-
-def line_of(data: bytes, row: int | None, options: dict[str, Any]) -> int:
+def line_of(found: Any, row: int = -1) -> int:
     """The line on which a row begins, or the last one; lines in quotes and blank ones count."""
-    records, begins, after = _records(data, "utf-8", options), 1, 1
-    for record in records:
-        begins, after = after, records.line_num + 1
-        if row is not None and not (row := row - bool(record)):
+    begins, after = 1, 1
+    for record in found:
+        begins, after = after, found.line_num + 1
+        row -= bool(record)
+        if not row:
             break
     return begins

@@ -1,11 +1,11 @@
-"""READ. Raw CSV files as an Arrow-backed Dask frame, typed by a declared schema while parsed."""
+"""READ. Raw CSV files as Arrow-backed frames, typed by a declared schema while parsed."""
 
 from __future__ import annotations
 
-import codecs
+import re
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
@@ -13,15 +13,8 @@ from . import csv_blocks, csv_headers, frames
 from .csv_blocks import Block
 from .errors import DataError
 
-if TYPE_CHECKING:
-    import dask.dataframe as dd
-    import pandas as pd
-
 _OPEN = "a quoted field has no end; close the quotation mark"
-_CUT = (
-    "a quoted field goes on where the file was cut; close the quotation mark, or declare "
-    "csv_options = {'newlines_in_values': True}, so that it is read whole"
-)
+_CUT = " or, where the file was cut, declare csv_options = {'newlines_in_values': True}"
 
 
 @dataclass(frozen=True)
@@ -30,37 +23,29 @@ class CSVReader:
 
     fs: Any
     schema: pa.Schema
-    null_values: tuple[str, ...] = ("",)
-    encoding: str = "utf-8"
-    block_size: int = csv_blocks.BLOCK_SIZE
-    options: dict[str, Any] = field(default_factory=dict)
+    null_values: tuple[str, ...]
+    encoding: str
+    block_size: int
+    options: dict[str, Any]
     nonce: str = field(default_factory=lambda: uuid.uuid4().hex)  # else a cluster reuses old rows
 
-    def frame(self, files: list[str]) -> dd.DataFrame:
-        """The columns of the schema, a partition for each `block_size` bytes.
-
-        Raises DataError naming every file that is empty or lacks a column, before data is read.
-        """
-        import dask.dataframe as dd
-
-        meta = frames.empty_frame(self.schema)
-        return dd.from_map(_read, self.groups(files), meta=meta, reader=self)
-
     def groups(self, files: list[str]) -> list[list[Block]]:
-        """The blocks of each partition; errors as those of `frame`."""
+        """The blocks of each partition, of about `block_size` bytes.
+
+        Raises DataError naming every file that is empty or lacks a column.
+        """
         from pyarrow.csv import ParseOptions
 
         ParseOptions(**self.options)  # raises TypeError for an unknown one
         heads = csv_headers.check(self.fs, files, self.schema, self.encoding, self.options)
         sizes = dict(zip(files, self.fs.sizes(files), strict=True))
-        is_whole = self.options.get("newlines_in_values", False)
         blocks: list[Block] = []
-        for path, (fields, head) in zip(files, heads, strict=True):
-            block = Block(path, fields)
-            if is_whole or not csv_blocks.can_be_cut(path, head, self.encoding):
+        for path, (names, head) in zip(files, heads, strict=True):
+            block = Block(path, names)
+            if self.options.get("newlines_in_values"):
                 blocks.append(block)
             else:
-                blocks += csv_blocks.cut(block, head, sizes[path], self.block_size)
+                blocks += csv_blocks.cut(block, head, self.encoding, sizes[path], self.block_size)
         return csv_blocks.joined(blocks, sizes, self.block_size)
 
     def table(self, block: Block, schema: pa.Schema) -> pa.Table:
@@ -72,20 +57,23 @@ class CSVReader:
         """
         from pyarrow import csv
 
-        last = uuid.uuid4().hex + self.options.get("delimiter", ",") * block.fields  # one too many
-        on_invalid_row = self.options.get("invalid_row_handler") or (lambda row: "error")
+        one_too_many = self.options.get("delimiter", ",") * len(block.names)
+        last = f"{uuid.uuid4().hex}{one_too_many}"
         odd = [""]
 
         def keep(row: Any) -> str:
             odd.append(row.text)
-            return "skip" if last in row.text else str(on_invalid_row(row))
+            return "skip" if last in row.text else "error"
 
-        rows = self._rows(block)
-        if not rows.endswith(b"\n"):
-            rows += b"\n"
-        pieces = (self._utf8(block.head), rows, f"{last}\n".encode())
         options = self.options | {"newlines_in_values": True, "invalid_row_handler": keep}
+        pieces = [block.head, block.rows(self.fs)]
         try:
+            if self.encoding != "utf-8":
+                errors = "surrogateescape"  # a byte that is not in it stays, which no UTF-8 is
+                pieces = [p.decode(self.encoding, errors).encode(errors=errors) for p in pieces]
+            if not pieces[1].endswith(b"\n"):
+                pieces[1] += b"\n"
+            pieces.append(f"{last}\n".encode())
             table = csv.read_csv(
                 csv_blocks.Pieces(*pieces),
                 csv.ReadOptions(use_threads=False, block_size=csv_blocks.MOST),
@@ -97,54 +85,35 @@ class CSVReader:
                     strings_can_be_null=True,
                 ),
             )
-        except pa.ArrowInvalid as error:
-            data = b"".join(pieces)
-            if last in str(error):
-                raise self._unclosed(block, data) from error
-            column, line, fault = csv_headers.explained(data, str(error), self.options)
-            fault += "; mend the file, its null_values or the schema"
-            raise self._wrong(block, line, fault, column) from error
-        if odd[-1] != last:
-            raise self._unclosed(block, b"".join(pieces))
-        for each, column in zip(schema, table.columns, strict=True):
-            if column.null_count and not each.nullable:
-                raise DataError(
-                    f"{block.path}, column {each.name!r}: {column.null_count} nulls, and the "
-                    "schema allows none; mend the file or the schema"
-                )
-        return table
+            if odd[-1] != last:
+                raise pa.ArrowInvalid(last)
+            return table.cast(schema)  # which raises ValueError for a null that may not be
+        except ValueError as error:
+            raise self._wrong(block, b"".join(pieces), error, last) from error
 
-    def _utf8(self, text: bytes) -> bytes:
-        if codecs.lookup(self.encoding).name == "utf-8":
-            return text
-        return text.decode(self.encoding).encode()
-
-    def _rows(self, block: Block) -> bytes:
-        text = block.rows(self.fs)
-        try:
-            return self._utf8(text)
-        except UnicodeDecodeError as error:
-            before = (block.head + text[: error.start]).decode(self.encoding, "replace")
-            fault = f"the text is not in {self.encoding}; declare another in csv_options"
-            raise self._wrong(block, before.count("\n") + 1, fault) from error
-
-    def _unclosed(self, block: Block, data: bytes) -> DataError:
-        line = csv_headers.line_of(data, None, self.options)
-        return self._wrong(block, line, _OPEN if block.length is None else _CUT)
-
-    def _wrong(self, block: Block, line: int | None, fault: str, column: str = "") -> DataError:
+    def _wrong(self, block: Block, data: bytes, error: ValueError, last: str) -> DataError:
         """What to raise. A fault in an earlier block is raised instead: it may be the cause."""
+        text, where, line = str(error), "", 0
+        records = csv_headers.records(data, "utf-8", self.options)
+        if last in text:
+            line = csv_headers.line_of(records)
+            text = _OPEN if block.length is None else _OPEN + _CUT
+        else:
+            if column := re.search(r"In CSV column #(\d+): ", text):
+                where = f", column {block.names[int(column[1])]!r}"
+            if row := re.search(r"Row #(\d+): ", text):
+                line = csv_headers.line_of(records, int(row[1]))
+            text = re.sub(r"(In CSV column|Row) #\d+: ", "", text, count=2)
+            text += "; mend the file, or its csv_options, null_values or schema"
         for earlier in block.earlier():
             self.table(earlier, self.schema)
             line = line and line + earlier.rows(self.fs).count(b"\n")
-        return DataError(f"{block.path}{column}{f', line {line}' if line else ''}: {fault}")
+        return DataError(f"{block.path}{where}{f', line {line}' if line else ''}: {text}")
 
 
-def _read(
-    blocks: list[Block], *, reader: CSVReader, columns: list[str] | None = None
-) -> pd.DataFrame:
+def read(blocks: list[Block], *, reader: CSVReader, columns: list[str] | None = None) -> Any:
+    """A partition, as a pandas frame."""
     names = reader.schema.names if columns is None else columns
     schema = pa.schema([reader.schema.field(name) for name in names])
     table = pa.concat_tables([reader.table(block, schema) for block in blocks])
-    frame: pd.DataFrame = table.combine_chunks().to_pandas(types_mapper=frames.dtype)
-    return frame
+    return table.combine_chunks().to_pandas(types_mapper=frames.dtype)

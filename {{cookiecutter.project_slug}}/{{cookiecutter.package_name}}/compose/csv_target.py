@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .csv_reader import CSVReader
+from . import frames
+from .csv_blocks import BLOCK_SIZE
+from .csv_reader import CSVReader, read
 from .targets import BaseDaskTarget
 
 
@@ -36,14 +38,13 @@ class CSVTarget(BaseDaskTarget):
     def sources(self) -> list[list[tuple[Any, ...]]] | None:
         if self.schema is None:
             return None
-        groups = self._reader(self.csv_options).groups(self.files())
+        groups = self._reader(**self.csv_options).groups(self.files())
         return [[(self.name(b.path), b.offset, b.length) for b in group] for group in groups]
 
-    def _reader(self, options: dict[str, Any]) -> CSVReader:
-        assert self.schema is not None
-        own = {name: options[name] for name in ("encoding", "block_size") if name in options}
-        options = {name: value for name, value in options.items() if name not in own}
-        return CSVReader(self.fs, self.schema, self.null_values, options=options, **own)
+    def _reader(
+        self, encoding: str = "utf-8", block_size: int = BLOCK_SIZE, **options: Any
+    ) -> CSVReader:
+        return CSVReader(self.fs, self.schema, self.null_values, encoding, block_size, options)
 
     def _read(self, files: list[str], columns: Any, filters: Any, options: dict[str, Any]) -> Any:
         import dask.dataframe as dd
@@ -52,7 +53,8 @@ class CSVTarget(BaseDaskTarget):
             raise TypeError("CSV files take no filters; filter the frame")
         options = self.csv_options | options
         if self.schema is not None:
-            frame = self._reader(options).frame(files)
+            reader, meta = self._reader(**options), frames.empty_frame(self.schema)
+            frame = dd.from_map(read, reader.groups(files), meta=meta, reader=reader)
             return frame if columns is None else frame[columns]
         if columns is not None:
             options.setdefault("usecols", columns)

@@ -53,7 +53,8 @@ def measured(target: Any) -> dict[str, Any]:
         return {"bytes": sum(target.fs.sizes(target.files()))}
     if isinstance(target, luigi.LocalTarget):
         file = target if isinstance(target, FileTarget) else FileTarget(target.path)
-        return {"bytes": file.size(), "created": file.modified().isoformat()}
+        size, when = file.fs.size(file.path), file.fs.modified(file.path)
+        return {"bytes": size, "created": when.isoformat()}
     return {}
 
 

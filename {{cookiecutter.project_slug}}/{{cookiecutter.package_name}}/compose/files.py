@@ -7,8 +7,6 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import luigi
@@ -28,63 +26,44 @@ class FileTarget(luigi.LocalTarget):
         super().__init__(path, **kwargs)
         self.storage_options = storage_options or {}
 
-    def _call(self, method: str, *arguments: Any) -> Any:
-        return getattr(filesystem(self.path, self.storage_options), method)(self.path, *arguments)
-
-    def exists(self) -> bool:
-        return bool(self._call("exists"))
+    @property
+    def fs(self) -> Any:  # type: ignore[override]
+        return filesystem(self.path, self.storage_options)
 
     def remove(self) -> None:
-        self._call("rm_file")
-
-    def size(self) -> int:
-        """Bytes."""
-        return int(self._call("size"))
-
-    def modified(self) -> datetime:
-        """When it was last written."""
-        when: datetime = self._call("modified")
-        return when
+        self.fs.rm_file(self.path)
 
     def open(self, mode: str = "r") -> Any:
         if "w" in mode:
             return self.format.pipe_writer(_Atomic(self))
-        return self.format.pipe_reader(FileWrapper(self._call("open", "rb")))
+        return self.format.pipe_reader(FileWrapper(self.fs.open(self.path, "rb")))
 
     @contextlib.contextmanager
     def temporary_path(self) -> Iterator[str]:
-        """A path to write to; what stands there moves to its place unless there was an error."""
-        path = self.begin()
+        """A local path to write to; what stands there is put into its place without an error."""
+        name = uuid.uuid4().hex
+        if is_url(self.path):
+            path, finish = os.path.join(tempfile.gettempdir(), name), self.fs.put_file
+        else:
+            self.makedirs()
+            path, finish = f"{self.path}-{name}", os.replace
         try:
             yield path
-            self.finish(path)
+            finish(path, self.path)
         finally:
-            Path(path).unlink(missing_ok=True)
-
-    def begin(self) -> str:
-        """A temporary local path: beside the file if that is local."""
-        if is_url(self.path):
-            return str(Path(tempfile.gettempdir(), uuid.uuid4().hex))
-        self.makedirs()
-        return f"{self.path}-{uuid.uuid4().hex}"
-
-    def finish(self, path: str) -> None:
-        """Put what stands at the temporary path into its place, in one step."""
-        if is_url(self.path):
-            filesystem(self.path, self.storage_options).put_file(path, self.path)
-        else:
-            os.replace(path, self.path)
+            with contextlib.suppress(OSError):
+                os.unlink(path)
 
 
 class _Atomic(AtomicLocalFile):
-    """A temporary file that is put into its place when it is closed without an error."""
+    """A file at a temporary path, until it is closed."""
 
     def __init__(self, target: FileTarget) -> None:
-        self.target = target
+        self.place = target.temporary_path()
         super().__init__(target.path)
 
     def generate_tmp_path(self, path: str) -> str:
-        return self.target.begin()
+        return self.place.__enter__()
 
     def move_to_final_destination(self) -> None:
-        self.target.finish(self.tmp_path)
+        self.place.__exit__(None, None, None)

@@ -19,42 +19,40 @@ from typing import Any
 import luigi
 from luigi.format import UTF8
 
+from .commit import is_local
 from .files import FileTarget
 from .graph import outputs
-from .roots import filesystem, is_url, roots
+from .roots import filesystem, roots
 from .targets import BaseDaskTarget
 
+_TICK = 2_000_000_000  # ns, the coarsest time of a file
 _Known = dict[str, list[Any]]  # path: [size, modification time in ns, digest]
 
 
 def fingerprint(task: luigi.Task) -> dict[str, str]:
     """`{file name: digest}` of the raw files of external data; empty for a salted output."""
-    output: Any = inspect.getattr_static(type(task), "output", None)
-    if "salt" in getattr(output, "fields", ()):
+    if getattr(inspect.getattr_static(type(task), "output", None), "is_salted", False):
         return {}
     digests: dict[str, str] = {}
     targets = outputs(task)
     for number, target in enumerate(targets):
         if isinstance(target, BaseDaskTarget):
-            names = {target.name(path): path for path in target.files()}
+            fs, paths = target.fs, [target.fs._strip_protocol(path) for path in target.files()]
+            names = [target.name(path) for path in paths]
         elif isinstance(target, luigi.LocalTarget) and target.exists():
-            path = Path(target.path)
-            names = {path.name: target.path}
-            if path.is_dir():
-                files = [file for file in sorted(path.rglob("*")) if file.is_file()]
-                names = {file.relative_to(path.parent).as_posix(): str(file) for file in files}
+            fs = filesystem(target.path, getattr(target, "storage_options", None))
+            paths = fs.find(target.path)
+            names = [path.removeprefix(f"{fs._parent(target.path)}/") for path in paths]
         else:
             continue
-        options = target.storage_options if isinstance(target, BaseDaskTarget | FileTarget) else {}
         several = f"{number}/" if len(targets) > 1 else ""
-        values = _digests(list(names.values()), options)
-        digests |= {f"{several}{name}": value for name, value in zip(names, values, strict=True)}
+        for name, digest in zip(names, _digests(fs, paths), strict=True):
+            digests[f"{several}{name}"] = digest
     return digests
 
 
-def _digests(paths: list[str], storage_options: dict[str, Any]) -> list[str]:
-    if paths and is_url(paths[0]):
-        fs = filesystem(paths[0], storage_options)
+def _digests(fs: Any, paths: list[str]) -> list[str]:
+    if not is_local(fs):
         return [str(fs.checksum(path)) for path in paths]
     memory = FileTarget(f"{roots().data_root}/.fingerprints.json", format=UTF8)
     try:
@@ -64,10 +62,11 @@ def _digests(paths: list[str], storage_options: dict[str, Any]) -> list[str]:
         known = {}
     with ThreadPoolExecutor() as pool:
         entries = dict(zip(paths, pool.map(partial(_entry, known), paths), strict=True))
-    settled = {path: entry for path, entry in entries.items() if _is_settled(entry[1])}
-    if any(known.get(path) != entry for path, entry in settled.items()):
+    before = time.time_ns() - _TICK  # what is younger may change again without another time
+    settled = {path: entry for path, entry in entries.items() if entry[1] < before}
+    if (settled := known | settled) != known:
         with contextlib.suppress(OSError), memory.open("w") as file:  # else digest again next time
-            json.dump(known | settled, file)
+            json.dump(settled, file)
     return [digest for _, _, digest in entries.values()]
 
 
@@ -79,9 +78,3 @@ def _entry(known: _Known, path: str) -> list[Any]:
     with Path(path).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return [stat.st_size, stat.st_mtime_ns, digest]
-
-
-def _is_settled(modified: int) -> bool:
-    """Whether a file is so old that another change would show in its time (in ns)."""
-    tick = 50_000_000 if modified % 1_000_000_000 else 2_000_000_000
-    return time.time_ns() - modified > tick

@@ -43,7 +43,7 @@ class Written(NamedTuple):
         return str(self.output.target_kwargs.get("flag", "_SUCCESS"))
 
     def manifest(self) -> Manifest | None:
-        """What it was made from. Raises FileNotFoundError, or DataError where it is damaged."""
+        """What it was made from; see commit.read_manifest."""
         path = f"{self.path}/{self.flag}" if self.output.is_dataset else record(self.path)
         return read_manifest(filesystem(path), path)
 
@@ -119,7 +119,7 @@ def remember(task: luigi.Task) -> None:
 def _place(task: luigi.Task) -> tuple[str, TargetOutput] | None:
     """Where a task writes, with a mark in place of the salt; None where no salt is in the name."""
     output: Any = inspect.getattr_static(type(task), "output", None)
-    if not isinstance(output, TargetOutput) or "salt" not in output.fields or is_external(task):
+    if not isinstance(output, TargetOutput) or not output.is_salted or is_external(task):
         return None
     path = output.path(task, _SALT)
     return None if _SALT in path.rpartition("/")[0] else (path, output)
@@ -128,8 +128,7 @@ def _place(task: luigi.Task) -> tuple[str, TargetOutput] | None:
 def read(manifest: Callable[[], Manifest | None]) -> Manifest | None:
     """What a manifest tells, if only that it is there."""
     try:
-        return manifest() or _UNKNOWN
-    except FileNotFoundError:
-        return None
+        found = manifest()
+        return found if found is None else found or _UNKNOWN
     except DataError:  # damaged
         return _UNKNOWN

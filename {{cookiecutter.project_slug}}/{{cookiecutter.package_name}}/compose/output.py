@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
-from string import Formatter
 from typing import Any
 from urllib.parse import quote
 
 import luigi
 
 from . import roots, salts
+from .errors import ComposeError
 from .files import FileTarget
-from .graph import is_external
+from .graph import is_external, label
 from .targets import BaseDaskTarget
 
 
@@ -36,46 +36,45 @@ class TargetOutput:
         target_class: Callable[..., Any] = FileTarget,
         **target_kwargs: Any,
     ) -> None:
-        self.is_dataset = isinstance(target_class, type) and issubclass(
-            target_class, BaseDaskTarget
-        )
+        self.target_class, self.target_kwargs = target_class, target_kwargs
+        self.is_dataset = BaseDaskTarget in getattr(target_class, "__mro__", ())
+        self.is_salted = "{salt}" in file_pattern
         if ext is None:
             ext = "" if self.is_dataset or re.search(r"\.\w+/?$", file_pattern) else ".txt"
         self.pattern = file_pattern if file_pattern.endswith(ext) else file_pattern + ext
-        parts = Formatter().parse(self.pattern)
-        self.fields = {str(field).partition(".")[0] for _, field, _, _ in parts}
-        self.target_class = target_class
-        self.target_kwargs = target_kwargs
 
     def __get__(self, task: luigi.Task | None, owner: type) -> Any:
         return self if task is None else partial(self, task)
 
     def __call__(self, task: luigi.Task) -> Any:
-        salted = "salt" in self.fields
         made = self.is_dataset and not is_external(task)
-        salt = salts.salt(task) if salted or made else None
-        path = self.path(task, salt)
+        salt = salts.salt(task) if self.is_salted or made else None
         kwargs = dict(self.target_kwargs)
         if self.is_dataset:
             kwargs["salt"] = salt
             kwargs["lineage"] = partial(salts.settled_lineage, task)
-            kwargs["replace"] = not salted or getattr(task, "forced", False)
+            kwargs["replace"] = not self.is_salted or getattr(task, "forced", False)
             for name in self.target_class.declarations:  # type: ignore[attr-defined]
                 if hasattr(task, name):
                     kwargs.setdefault(name, getattr(task, name))
-        return self.target_class(path, **kwargs)
+        return self.target_class(self.path(task, salt), **kwargs)
 
     def path(self, task: luigi.Task, salt: str | None) -> str:
         """Where the task writes under this salt."""
-        formatted = _PathFormatter().format(self.pattern, task=task, salt=salt)
-        return roots.resolve(self.pattern, formatted)
+        known = {"{task}": task.get_task_family(), "{salt}": str(salt)}
+        known["{task.__class__.__name__}"] = type(task).__name__
+        for name, param in task.get_params():
+            known["{task." + name + "}"] = param.serialize(task.param_kwargs[name])
+        path = self.pattern
+        for field, text in known.items():
+            path = path.replace(field, _quoted(text))
+        if "{" in path:
+            raise ComposeError(f"{label(task)} writes to {path}; it may name {', '.join(known)}")
+        return roots.resolve(self.pattern, path)
 
 
 class LocalTargetOutput(TargetOutput):
     """A text file named after its task."""
-
-    def __init__(self, file_pattern: str = "{task}.txt", **kwargs: Any) -> None:
-        super().__init__(file_pattern, **kwargs)
 
 
 class SaltedOutput(TargetOutput):
@@ -85,20 +84,7 @@ class SaltedOutput(TargetOutput):
         super().__init__(file_pattern, **kwargs)
 
 
-class _PathFormatter(Formatter):
-    """Formats a pattern so that each field is one quoted piece of a file name."""
-
-    def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
-        value, first = super().get_field(field_name, args, kwargs)
-        if isinstance(value, luigi.Task):
-            value = value.get_task_family()
-        elif isinstance(owner := kwargs.get(first), luigi.Task):
-            param = dict(owner.get_params()).get(field_name.partition(".")[2])
-            value = param.serialize(value) if param else value
-        return value, first
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        text = quote(super().format_field(value, format_spec), safe="")
-        if not text:
-            return "%"  # quote() never gives a lone %, so that no other value has this name
-        return text.replace(".", "%2E") if text.endswith(".") else text
+def _quoted(value: str) -> str:
+    """A value as one piece of a file name, like no other's."""
+    text = quote(value, safe="") or "%"  # which quote() never gives alone
+    return text.replace(".", "%2E") if text.endswith(".") else text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import uuid
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -28,10 +29,9 @@ def write(
 ) -> None:
     """Write and commit the frame; see ParquetTarget.write_dask."""
     fs, path, flag = target.fs, target.path, str(target.flag)
-    if commit.check_storage(fs, path):  # object storage would make a bucket
-        fs.makedirs(path, exist_ok=True)
+    commit.prepare(fs, path)
     schema = frames.schema_of(frame) if target.schema is None else target.schema
-    attempt = commit.new_attempt()
+    attempt = uuid.uuid4().hex[:12]
     given = (target.storage_options, attempt, schema, target.schema, target.index, options)
     may_cut = target.schema is not None and not target.index and reuse is None
     writer = PartWriter(path, *given, may_cut)

@@ -10,23 +10,17 @@ from typing import Any
 
 import fsspec
 
-_load: list[Callable[[], Any]] = []
-
-
-def use(load: Callable[[], Any]) -> None:
-    """Ask `load` for `data_root` and `raw_root` from now on, once for each value of theirs."""
-    _load[:] = [load]
-    _roots.cache_clear()
+load: Callable[[], Any] = dict  # the package puts what gives `data_root` and `raw_root` here
 
 
 def roots() -> Any:
     """The absolute folders or URLs that the environment names now."""
-    return _roots(os.environ.get("DATA_ROOT"), os.environ.get("RAW_ROOT"))
+    return _roots(load, os.environ.get("DATA_ROOT"), os.environ.get("RAW_ROOT"))
 
 
 @cache
-def _roots(data_root: str | None, raw_root: str | None) -> Any:
-    return _load[0]()
+def _roots(load: Callable[[], Any], data_root: str | None, raw_root: str | None) -> Any:
+    return load()
 
 
 def filesystem(path: str, options: dict[str, Any] | None = None) -> Any:

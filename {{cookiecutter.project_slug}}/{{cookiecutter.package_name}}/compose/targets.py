@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
-from .commit import Manifest, cure, damaged, read_head, read_manifest
+from .commit import Manifest, damage, damaged, read_head, read_manifest
 from .errors import DataError
 from .roots import filesystem, is_url
 
@@ -61,11 +61,8 @@ class BaseDaskTarget(luigi.Target):
         One that is replaced when it changes is complete only for the salt that it was made with.
         """
         if self.replace and self.salt and self.flag:
-            try:
-                manifest = self.manifest()
-            except FileNotFoundError:
-                return False
-            return manifest is None or self.salt in manifest["lineage"]
+            manifest = self.manifest()
+            return manifest is not None and (not manifest or self.salt in manifest["lineage"])
         return bool(self.fs.exists(self.at(self.flag)) if self.flag else self.files())
 
     def name(self, path: str) -> str:
@@ -74,26 +71,22 @@ class BaseDaskTarget(luigi.Target):
         return str(path.removeprefix(f"{folder}/"))
 
     def manifest(self, whole: bool = True) -> Manifest | None:
-        """What was committed, or the head of it; None where another program wrote the folder.
+        """What was committed, or the head of it.
 
-        Raises FileNotFoundError where the dataset is not complete.
+        None where nothing was, empty where another program wrote the folder.
         """
         read = read_manifest if whole else read_head
-        return read(self.fs, self.at(self.flag)) if self.flag else None
+        return read(self.fs, self.at(self.flag)) if self.flag else {}
 
     def parts(self, check: bool = False) -> list[str] | None:
         """The paths of the parts that the manifest names; None where there is none.
 
         Raises DataError naming what is missing or short, if `check`; `verify` compares contents.
         """
-        try:
-            manifest = self.manifest()
-        except FileNotFoundError:
-            return None
-        if manifest is None:
+        if not (manifest := self.manifest()):
             return None
         if check and (faults := damaged(manifest["parts"], self.sizes())):
-            raise DataError(f"{self.path} is damaged: {'; '.join(faults)}; {cure(manifest)}")
+            raise DataError(damage(self.path, faults, manifest))
         return [self.at(part["name"]) for part in manifest["parts"]]
 
     def sizes(self) -> dict[str, int]:

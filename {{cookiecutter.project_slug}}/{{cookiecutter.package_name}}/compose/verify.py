@@ -10,48 +10,40 @@ from typing import Any
 
 import luigi
 
-from .commit import Manifest, cure, damaged
+from . import commit
 from .errors import DataError
 from .graph import outputs
 from .targets import BaseDaskTarget
 
-_BLOCK = 1 << 22  # bytes
 
-
-def datasets(tasks: Iterable[luigi.Task]) -> list[tuple[BaseDaskTarget, Manifest | str]]:
-    """The complete datasets of these tasks, each with its manifest or what is wrong with that."""
+def datasets(tasks: Iterable[luigi.Task]) -> list[BaseDaskTarget]:
+    """What these tasks write or read as datasets, complete or not."""
     targets = [target for task in tasks for target in outputs(task)]
-    read = [(t, _manifest(t)) for t in targets if isinstance(t, BaseDaskTarget)]
-    return [(target, manifest) for target, manifest in read if manifest is not None]
+    return [target for target in targets if isinstance(target, BaseDaskTarget)]
 
 
-def damage(target: BaseDaskTarget, manifest: Manifest | str) -> str | None:
-    """A sentence that names the parts at fault and the cure; None where all is as written."""
-    if isinstance(manifest, str):
-        return manifest
+def damage(target: BaseDaskTarget) -> str | None:
+    """A sentence that names the parts at fault and the cure, empty where all is as written.
+
+    None where no manifest says what was written.
+    """
+    try:
+        manifest = target.manifest()
+    except DataError as error:
+        return str(error)
+    if not manifest:
+        return None
     sizes = target.sizes()
-    faults = damaged(manifest["parts"], sizes)
+    faults = commit.damaged(manifest["parts"], sizes)
     whole = [part for part in manifest["parts"] if sizes.get(part["name"]) == part["bytes"]]
     with ThreadPoolExecutor() as pool:
         faults += filter(None, pool.map(partial(_altered, target), whole))
-    if faults and (standing := _manifest(target)) != manifest:  # it was replaced meanwhile
-        return damage(target, standing) if standing else None
-    return f"{target.path} is damaged: {'; '.join(faults)}; {cure(manifest)}" if faults else None
-
-
-def _manifest(target: BaseDaskTarget) -> Manifest | str | None:
-    """The manifest, or what is wrong with it; None where there is none."""
-    try:
-        return target.manifest()
-    except FileNotFoundError:
-        return None
-    except DataError as error:
-        return str(error)
+    if faults and target.manifest() != manifest:  # it was replaced meanwhile
+        return damage(target)
+    return commit.damage(target.path, faults, manifest) if faults else ""
 
 
 def _altered(target: BaseDaskTarget, part: dict[str, Any]) -> str | None:
-    digest = hashlib.sha256()
     with target.fs.open(target.at(part["name"]), "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return None if digest.hexdigest() == part["sha256"] else f"{part['name']} is altered"
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return None if digest == part["sha256"] else f"{part['name']} is altered"
