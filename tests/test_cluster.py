@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copyreg
 import json
 import os
@@ -11,22 +12,27 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
-from clusters import Cluster, cluster
+from baking import run
+from clusters import Cluster, certificate, cluster
 from conftest import PACKAGE, Project
 from servers import HOST
-from test_faults import assert_told, contents, right, start
+from test_faults import assert_told, contents, right
+from test_storage import SECRET, STAGES, Store, empty, reference, server, store
 
-__all__ = ["right"]  # a fixture
+__all__ = ["empty", "reference", "right", "server", "store"]  # fixtures
 pytestmark = pytest.mark.allow_hosts([HOST])
 slow = pytest.mark.slow
+with_sigstop = pytest.mark.skipif(os.name == "nt", reason="Windows cannot stop a process")
+with_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes certificates")
 
 # Counts each part of the flights, and does with it what the file `orders` says.
 BUSY = """\
@@ -44,6 +50,10 @@ BUSY = """\
         order = (home / "orders").read_text()
         if order == "fail":
             raise ValueError("no such flight")
+        if order == "exit":
+            raise SystemExit("that was all")
+        if order == "crash":
+            os._exit(1)
         time.sleep(float(order))
         return part
 
@@ -170,7 +180,7 @@ def test_a_cluster_that_cannot_be_reached_is_one_sentence_within_ten_seconds(
     line, *rest = [line for line in done.stderr.splitlines() if not line.startswith("     ")]
     assert rest == []
     assert f"no Dask scheduler answers at {address} (" in line
-    assert "; start it, or empty DASK_SCHEDULER_ADDRESS" in line
+    assert "; start it, or mend DASK_SCHEDULER_ADDRESS" in line
 
 
 def greet(deaf: socket.socket) -> None:
@@ -186,15 +196,21 @@ def test_a_data_root_that_workers_do_not_see_is_told_before_anything_is_computed
     sample: Path, new_project: Project, shared: Cluster
 ) -> None:
     root = {"DATA_ROOT": "memory://elsewhere", "RAW_ROOT": str(sample)}
-    assert_told(new_project.run(**root, **on(shared)), " does not see memory://elsewhere/.cluster ")
+    done = new_project.run(**root, **on(shared))
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert " does not see memory://elsewhere/.cluster (FileNotFoundError: " in line
+    assert "; share it with them, or set DATA_ROOT to storage that all reach" in line
 
 
 def test_workers_with_other_code_are_told_before_anything_is_computed(
     busy: Project, shared: Cluster
 ) -> None:
     done = busy.run(**on(shared))
-    assert_told(done, f"has the code of {PACKAGE} ")
-    assert "; install the same there, and restart it" in done.stderr
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f" has the code of {PACKAGE} " in line
+    assert "; install the same there, and restart it" in line
     assert not calls(busy)
 
 
@@ -213,7 +229,7 @@ def test_a_worker_that_is_killed_in_a_stage_costs_time_and_no_row(
     busy: Project, its_cluster: Cluster, right: dict[str, list[Any]], number: int
 ) -> None:
     order(busy, "1")
-    process = start(busy, **on(its_cluster))
+    process = busy.start(**on(its_cluster))
 
     def at_second() -> list[subprocess.Popen[bytes]]:
         """The workers that have written a part and are at another."""
@@ -241,7 +257,7 @@ def test_a_worker_with_other_code_is_told_even_if_it_joins_late(
     busy: Project, its_cluster: Cluster, baked: Path
 ) -> None:
     order(busy, "3")
-    process = start(busy, **on(its_cluster))
+    process = busy.start(**on(its_cluster))
     until(lambda: calls(busy))
     its_cluster.add_worker(baked)  # without the package, one would drop out by itself
     stderr = process.communicate(timeout=60)[1]
@@ -266,7 +282,7 @@ def test_a_terminal_shows_what_is_inside_the_running_stage(
 def in_a_stage(project: Project, cluster: Cluster) -> tuple[subprocess.Popen[str], float]:
     """A run whose stage is being computed on the cluster, and the time."""
     order(project, "1")
-    process = start(project, **on(cluster))
+    process = project.start(**on(cluster))
     until(lambda: calls(project))
     return process, time.monotonic()
 
@@ -288,19 +304,55 @@ def test_ctrl_c_ends_the_run_and_what_the_cluster_does_for_it(
     assert not list((busy.path / "data").glob("*-*/_SUCCESS"))
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        "dies",
+        pytest.param("begins anew", marks=slow),
+        pytest.param("falls silent", marks=[slow, with_sigstop]),
+    ],
+)
 def test_a_scheduler_that_is_lost_in_a_stage_is_one_sentence_within_ten_seconds(
-    busy: Project, its_cluster: Cluster
+    busy: Project, its_cluster: Cluster, how: str
 ) -> None:
     process, began = in_a_stage(busy, its_cluster)
-    its_cluster.scheduler.kill()
+    if how == "falls silent":
+        its_cluster.scheduler.send_signal(signal.SIGSTOP)
+    else:
+        its_cluster.scheduler.kill()
+    if how == "begins anew":
+        its_cluster.restart()
     stderr = process.communicate(timeout=60)[1]
-    print(f"{time.monotonic() - began:.1f} s")
-    assert time.monotonic() - began < 10
+    took = time.monotonic() - began
+    its_cluster.close()
+    print(f"{took:.1f} s")
+    assert took < 10
     assert process.returncode == 1
     first, *rest = stderr.splitlines()
     lost = f"the Dask scheduler at {its_cluster.address} is lost; run again"
     assert first == f"failed  CleanFlights: {lost}"
     assert all(line.startswith("        from ") for line in rest)
+
+
+@slow
+@pytest.mark.parametrize("workers", ["2", "with a nanny"])
+@pytest.mark.parametrize("how", ["exit", "crash"])
+def test_code_that_ends_its_workers_is_told_with_its_stage(
+    busy: Project, clusters: Cluster, how: str, workers: str
+) -> None:
+    clusters.close()
+    clusters.heal(0 if workers == "with a nanny" else 2)
+    if workers == "with a nanny":
+        clusters.add_worker(nanny="--nanny")
+    order(busy, how)
+    began = time.monotonic()
+    done = busy.run("run", "CleanFlights", **on(clusters))
+    print(f"{time.monotonic() - began:.1f} s", done.stderr)
+    died = {"2": 2, "with a nanny": 4}[workers]
+    told = f"{died} of its workers died; its own code may end them, by an exit, a crash or "
+    assert_told(done, told)
+    assert len(done.stderr.splitlines()) < 4
+    clusters.close()
 
 
 @slow
@@ -310,13 +362,14 @@ def test_a_cluster_without_workers_is_waited_for_and_then_told(
     from o_brien_s_flights_b import cli
     from o_brien_s_flights_b.compose import cluster_check
 
-    monkeypatch.setattr(cluster_check, "PATIENCE", 0.5)
+    monkeypatch.setattr(cluster_check, "PATIENCE", 3)
     with cluster(baked, tmp_path, workers=0) as started:
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", started.address)
         assert cli.main([]) == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"waits   no worker is at {started.address}\n")
-    assert f"start one: dask worker {started.address}\n" in said
+    waits = f"waits   no worker is at {started.address}\n"
+    assert said.startswith(f"{waits}failed  CleanFlights: no worker is at {started.address} for 3 ")
+    assert f" seconds; start one: dask worker {started.address}\n" in said
 
 
 def test_no_secret_is_in_the_graph_that_travels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,7 +387,7 @@ def test_no_secret_is_in_the_graph_that_travels(monkeypatch: pytest.MonkeyPatch)
     blocks = [[csv_blocks.Block("bucket/raw/1.csv", ())]]
     meta = frames.empty_frame(SCHEMA)
     (part,) = dd.from_map(csv_reader.read, blocks, meta=meta, reader=reader).to_delayed()
-    writer = PartWriter("s3://bucket/out", {}, "1", SCHEMA, SCHEMA, None, {}, False)
+    writer = PartWriter("s3://bucket/out", {}, "1", SCHEMA, SCHEMA, None, {}, may_cut=False)
     graph = {**delayed(writer)(part, 0).dask}
     copyreg.dispatch_table.pop(type(reader.fs), None)
     assert b"s3cr3t" in pickle.dumps(graph)  # what fsspec does by itself
@@ -346,31 +399,116 @@ def test_no_secret_is_in_the_graph_that_travels(monkeypatch: pytest.MonkeyPatch)
 
 
 @slow
-@pytest.mark.skipif(os.name == "nt", reason="Windows cannot stop a process")
-@pytest.mark.parametrize("who", ["scheduler", "worker"])
-def test_one_that_falls_silent_is_told_after_a_while(
-    baked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, who: str
+@with_sigstop
+def test_a_worker_that_says_nothing_is_told(
+    sample: Path, tmp_path: Path, baked: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     from o_brien_s_flights_b import cli
     from o_brien_s_flights_b.compose import cluster_check
 
-    monkeypatch.setattr(cluster_check, "SILENCE", 0.5)
-    watch = cluster_check.Watch.__init__
+    monkeypatch.setattr(cluster_check, "PATIENCE", 3)
     with cluster(baked, tmp_path, workers=1) as started:
-        silent = started.scheduler if who == "scheduler" else started.workers[0]
-
-        def stop_first(self: Any, client: Any) -> None:
-            silent.send_signal(signal.SIGSTOP)
-            watch(self, client)
-
-        monkeypatch.setattr(cluster_check.Watch, "__init__", stop_first)
+        started.workers[0].send_signal(signal.SIGSTOP)
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", started.address)
-        monkeypatch.setenv("DATA_ROOT", str(tmp_path / "data"))
-        monkeypatch.setenv("RAW_ROOT", str(baked / "data" / "raw"))
+        began = time.monotonic()
         assert cli.main([]) == 1
-    said = capsys.readouterr().err
-    told = {
-        "scheduler": f"the Dask scheduler at {started.address} is lost; run again",
-        "worker": "for 0.5 seconds, one of these workers does not answer: tcp://127.0.0.1:",
-    }
-    assert said.startswith(f"failed  CleanFlights: {told[who]}")
+        assert time.monotonic() - began < 30
+    assert "one of the workers tcp://127.0.0.1:" in capsys.readouterr().err
+
+
+@slow
+def test_the_whole_example_on_s3_gives_what_it_gives_here_and_no_secret_travels(
+    new_project: Project, tmp_path: Path, store: Store, reference: dict[str, Any]
+) -> None:
+    keys = store.environ() | {"FSSPEC_S3_KEY": "AKIATESTS", "FSSPEC_S3_SECRET": SECRET}
+    with cluster(new_project.path, tmp_path, workers=0) as started:
+        for _ in range(2):
+            started.add_worker(**keys)
+        started.heal(2)
+        with recorded(started.address) as (address, sent):
+            done = new_project.run(**keys, DASK_SCHEDULER_ADDRESS=address)
+    assert done.returncode == 0, done.stderr
+    assert "3 ran, 2 were complete" in done.stdout
+    assert {*store.complete()} == STAGES
+    assert store.wrong(reference) == []
+    assert f"{store.raw}/days/flights/2013-01-01.csv".encode() in sent  # the graph
+    said = [sent.decode("latin-1"), done.stdout, done.stderr, started.log.read_text("utf-8")]
+    assert not [text for text in said if SECRET in text]
+
+
+@slow
+@with_openssl
+def test_the_whole_example_runs_on_a_cluster_with_certificates(
+    new_project: Project, tmp_path: Path, right: dict[str, list[Any]]
+) -> None:
+    keys = certificate(tmp_path, "ours")
+    lines = [f"{name}={path}\n" for name, path in keys.items()]
+    (new_project.path / ".env").write_text("".join(lines), encoding="utf-8")
+    with cluster(new_project.path, tmp_path, scheme="tls", **keys) as started:
+        done = new_project.run(**on(started))
+    assert done.returncode == 0, done.stderr
+    assert contents(new_project) == right
+
+
+@slow
+@pytest.mark.parametrize("whose", ["of another", "none"])
+@with_openssl
+def test_a_certificate_that_does_not_fit_is_one_sentence(
+    new_project: Project, tmp_path: Path, whose: str
+) -> None:
+    ours = certificate(tmp_path, "ours")
+    theirs = certificate(tmp_path, "theirs") if whose == "of another" else {}
+    with cluster(new_project.path, tmp_path, 0, scheme="tls", **ours) as started:
+        done = new_project.run(**theirs, **on(started))
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"no Dask scheduler answers at {started.address} (")
+    assert line.endswith(
+        "; start it, or mend DASK_SCHEDULER_ADDRESS and, for tls://, the certificates"
+    )
+    assert "certificate" in line or "TLS" in line
+
+
+@slow
+@pytest.mark.network
+def test_the_whole_example_runs_on_workers_that_have_its_wheel(
+    new_project: Project, tmp_path: Path, right: dict[str, list[Any]]
+) -> None:
+    pip, there = [sys.executable, "-m", "pip"], tmp_path / "installed"
+    assert not run([*pip, "wheel", "--no-deps", "."], cwd=new_project.path).returncode
+    (wheel,) = new_project.path.glob("*.whl")
+    install = [*pip, "install", "--no-deps", "--target", str(there), str(wheel)]
+    assert not run(install).returncode
+    with cluster(there, tmp_path) as started:
+        done = new_project.run(**on(started))
+    assert done.returncode == 0, done.stderr
+    assert contents(new_project) == right
+
+
+@contextmanager
+def recorded(address: str) -> Iterator[tuple[str, bytearray]]:
+    """Another address of a scheduler, and all that is said there."""
+    sent = bytearray()
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(2**16):
+                sent.extend(data)
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(HOST, int(address.rpartition(":")[2]))
+        await asyncio.gather(copy(reader, back), copy(there, writer))
+
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    server = asyncio.run_coroutine_threadsafe(asyncio.start_server(connect, HOST, 0), loop)
+    port = server.result().sockets[0].getsockname()[1]
+    try:
+        yield f"tcp://{HOST}:{port}", sent
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()

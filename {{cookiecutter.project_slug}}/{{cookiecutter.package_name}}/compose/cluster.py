@@ -6,15 +6,10 @@ import asyncio
 import copyreg
 import logging
 import os
-import socket
-import time
-import warnings
-from collections.abc import Iterator
-from concurrent.futures import wait
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import fsspec
 from fsspec.config import apply_config
@@ -22,7 +17,7 @@ from fsspec.config import apply_config
 from . import memory, progress
 from .errors import ComposeError
 
-CONNECT = 5  # seconds to reach the scheduler
+CONNECT = 4  # seconds to reach the scheduler
 
 
 def address() -> str:
@@ -30,15 +25,9 @@ def address() -> str:
 
 
 def reach() -> None:
-    """Raise ComposeError where the environment names a scheduler and nothing answers there."""
+    """Raise ComposeError where the environment names a cluster that cannot compute for us."""
     if address():
-        at = urlsplit(address())
-        try:
-            with socket.create_connection((str(at.hostname), at.port or 0), CONNECT) as probe:
-                if at.scheme == "tcp" and not probe.recv(1):  # a scheduler speaks first
-                    raise ConnectionResetError("it hung up")
-        except (OSError, ValueError) as error:  # ValueError: there is no such port
-            raise _absent(error) from error
+        compute({}, [])
 
 
 @contextmanager
@@ -46,65 +35,62 @@ def on_cluster() -> Iterator[None]:
     """Have Dask compute there; it is connected only while there is something to compute."""
     from dask import config
 
-    if not address():
-        with config.set(scheduler=config.get("scheduler", None) or memory.compute):
-            yield
-        return
-    import distributed  # noqa: F401  # first, since its settings must outlive those below
-
-    method = config.get("dataframe.shuffle.method", None) or "p2p"  # which needs no shared disk
-    with config.set({"scheduler": compute, "dataframe.shuffle.method": method}):
+    chosen = {"scheduler": config.get("scheduler", None) or memory.compute}
+    if address():
+        method = config.get("dataframe.shuffle.method", None) or "p2p"  # needs no shared disk
+        chosen = {"scheduler": compute, "dataframe.shuffle.method": method}
+    with config.set(chosen):
         yield
 
 
 def compute(graph: Any, keys: Any, **options: Any) -> Any:
     """What Dask calls instead of a scheduler of its own."""
-    from .cluster_check import Watch
+    return asyncio.run(_compute(graph, keys, options))
 
-    with _connected() as client:
-        watch = Watch(client)
-        while not watch.has_workers():
-            time.sleep(0.1)
+
+async def _compute(graph: Any, keys: Any, options: dict[str, Any]) -> Any:
+    from distributed import KilledWorker
+
+    from .cluster_check import killed, watch
+
+    async with _connected() as client:
+        looks = watch(client)
+        await anext(looks)
         packed = client.get(graph, keys, sync=False, **options)
         if progress.draw:
             _follow(client, packed)
-        gathering = client.gather(packed, asynchronous=True)
-        answer = asyncio.run_coroutine_threadsafe(gathering, client.loop.asyncio_loop)
-        while not wait([answer], 0.5).done:
-            watch.has_workers()
-        watch.has_workers()  # one that came last may have computed something
-        return answer.result()
+        answer = asyncio.ensure_future(client.gather(packed))
+        while not answer.done():
+            await asyncio.wait([answer], timeout=0.5)
+            await anext(looks)  # a worker that came last may have computed something
+        try:
+            return answer.result()
+        except KilledWorker as error:
+            raise killed(error.allowed_failures + 1) from error
 
 
-@contextmanager
-def _connected() -> Iterator[Any]:
+@asynccontextmanager
+async def _connected() -> AsyncIterator[Any]:
     """A client; when it is closed, the cluster drops what it has not yet computed for it."""
-    from distributed import Client
+    from distributed import Client, versions
 
-    class Quiet(Client):
-        def __del__(self) -> None:  # one that did not connect would wait here, and complain
-            pass
-
-    reach()
-    if logging.root.level >= logging.WARNING:
-        for name in ("distributed", "distributed.client", "tornado.application"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-    warnings.filterwarnings("ignore", module="distributed")  # of versions, see `cluster_check`
+    versions.get_versions()  # imports much, for which the scheduler is not to blame
+    for name in ("asyncio", "distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     hide_secrets()
+    client: Any = Client(address(), asynchronous=True, timeout=CONNECT, set_as_default=False)
     try:
-        client: Any = Quiet(address(), timeout=CONNECT, set_as_default=False)
-    except Exception as error:
-        raise _absent(error) from error
-    try:
+        try:
+            async with asyncio.timeout(CONNECT + 2):  # what is no scheduler may say nothing
+                await client
+        except Exception as error:
+            fault = f"no Dask scheduler answers at {address()} ({str(error) or 'it is silent'})"
+            cure = "start it, or mend DASK_SCHEDULER_ADDRESS and, for tls://, the certificates"
+            raise ComposeError(f"{fault}; {cure}") from error
         yield client
     finally:
         with suppress(Exception):  # the scheduler may be gone
-            client.close(timeout=1)
-
-
-def _absent(error: Exception) -> ComposeError:
-    cure = "start it, or empty DASK_SCHEDULER_ADDRESS"
-    return ComposeError(f"no Dask scheduler answers at {address()} ({error}); {cure}")
+            await client.close(1)
 
 
 def hide_secrets() -> None:

@@ -6,11 +6,11 @@ code and libraries of this process. Each worker must see the same data root: by 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import sys
-import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -22,67 +22,61 @@ from .errors import ComposeError
 from .progress import say
 from .roots import filesystem, roots
 
-SILENCE = 30  # seconds that the scheduler may take to answer, since it may be busy
-PATIENCE = 60  # seconds without a worker
+SILENCE = 7  # seconds; a graph of 32,000 parts kept a scheduler busy for less than three
+PATIENCE = 60  # seconds until the first worker comes, and until one has imported this package
+RETURN = 10  # seconds until one comes back, when all were lost
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
-class Watch:
-    """A look at the cluster now and then, through a client of it."""
-
-    def __init__(self, client: Any) -> None:
-        root, raw = str(roots().data_root), str(roots().raw_root)
-        fs, mark = filesystem(root), f"{root}/.cluster"
-        commit.prepare(fs, root)
-        if not fs.exists(mark):
-            commit.commit(fs, mark, {"id": uuid.uuid4().hex}, replace=False)
-        self.client, self.paths, self.known = client, (mark, raw), set[str]()
-        self.since = 0.0  # when the last worker left
-        try:
-            found = client.run_on_scheduler(look, callback_timeout=SILENCE)
-            _compare("the scheduler", found, look())
-        except ImportError as error:
-            _compare("the scheduler", error, look())
-        except OSError as error:
-            raise _lost() from error
-
-    def has_workers(self) -> bool:
-        """Whether there are some now. Raises ComposeError where the run cannot go on."""
-        try:
-            if self.client.status != "running":  # it would try for a while to connect again
-                raise ConnectionResetError
-            found = {*self.client.nthreads(callback_timeout=SILENCE)}
-            if new := [*found - self.known]:
-                told = self._ask(new)
-                for worker, there in told.items():
-                    _compare(f"the worker {worker}", there, look(self.paths))
-        except (OSError, AttributeError) as error:  # AttributeError: it has just been closed
-            raise _lost() from error
-        self.known |= found
-        if found:
-            self.since = 0.0
-        elif not self.since:
-            self.since = time.monotonic()
+async def watch(client: Any) -> AsyncIterator[None]:
+    """A look at the cluster, time after time. Raises ComposeError where a run cannot go on."""
+    root, raw = roots().data_root, roots().raw_root
+    fs, mark = filesystem(root), f"{root}/.cluster"
+    commit.prepare(fs, root)
+    commit.commit(fs, mark, {"id": uuid.uuid4().hex}, replace=False)
+    _compare("the scheduler", await _answer(client.run_on_scheduler(look), PATIENCE), look())
+    known, alone = set[str](), 0
+    while True:
+        found = {*await _answer(client.nthreads(), SILENCE)}
+        if new := [*found - known]:
+            asked = client.run(look, (mark, raw), workers=new, on_error="return")
+            told = await _answer(asked, PATIENCE, f"one of the workers {', '.join(new)}")
+            for worker, there in told.items():
+                if not isinstance(there, OSError):  # of one that has just died
+                    _compare(f"the worker {worker}", there, look((mark, raw)))
+                    known.add(worker)
+        alone = 0 if found else alone + 1  # looks, of which there are two a second
+        if alone == 4:
             say(f"waits   no worker is at {address()}")
-        elif time.monotonic() - self.since > PATIENCE:
-            cure = f"start one: dask worker {address()}"
-            raise ComposeError(f"no worker is at {address()} for {PATIENCE} seconds; {cure}")
-        return bool(found)
+        if known and alone > 2 * RETURN:
+            raise killed(len(known))
+        if alone > 2 * PATIENCE:
+            fault = f"no worker is at {address()} for {PATIENCE} seconds"
+            raise ComposeError(f"{fault}; start one: dask worker {address()}")
+        yield
 
-    def _ask(self, workers: list[str]) -> dict[str, Any]:
-        options: dict[str, Any] = {"on_error": "return", "callback_timeout": SILENCE}
-        try:
-            return dict(self.client.run(look, self.paths, workers=workers, **options))
-        except TimeoutError as error:
-            silent = f"for {SILENCE} seconds, one of these workers does not answer"
-            raise ComposeError(f"{silent}: {', '.join(workers)}; end it and run again") from error
+
+async def _answer(asked: Awaitable[Any], seconds: int, who: str = "") -> Any:
+    try:
+        async with asyncio.timeout(seconds):
+            return await asked
+    except ImportError as error:
+        return error
+    except (OSError, AttributeError) as error:  # AttributeError: the client has just given up
+        who = who or f"the Dask scheduler at {address()}"
+        raise ComposeError(f"{who} is lost; run again") from error
+
+
+def killed(number: int) -> ComposeError:
+    """What to raise when so many workers have died."""
+    cause = "its own code may end them, by an exit, a crash or too much memory"
+    cure = f"look at their logs, mend it, and start them again: dask worker {address()}"
+    return ComposeError(f"{number} of its workers died; {cause}: {cure}")
 
 
 def look(paths: Sequence[str] = ()) -> dict[str, str]:
     """The versions of the code and libraries here, and what is seen of these files or folders."""
-    found = {f"the code of {_PACKAGE.name}": _digest()}
-    found["Python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
-    found |= {name: version(name) for name in ("dask", "distributed", "pandas", "pyarrow")}
+    found = {**_versions()}
     for path in paths:
         try:
             fs = filesystem(path)
@@ -92,21 +86,15 @@ def look(paths: Sequence[str] = ()) -> dict[str, str]:
     return found
 
 
-@cache  # so that it is of the code that runs, not of an edit since then
-def _digest() -> str:
-    digest = hashlib.sha256()
-    for path in sorted(_PACKAGE.rglob("*.py")):
-        digest.update(path.relative_to(_PACKAGE).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def _lost() -> ComposeError:
-    return ComposeError(f"the Dask scheduler at {address()} is lost; run again")
+@cache  # so that they are of the code that runs, not of an edit since then
+def _versions() -> dict[str, str]:
+    code = b"".join(path.read_bytes() for path in sorted(_PACKAGE.rglob("*.py")))
+    found = {f"the code of {_PACKAGE.name}": hashlib.sha256(code).hexdigest()[:12]}
+    found["Python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return found | {name: version(name) for name in ("dask", "distributed", "pandas", "pyarrow")}
 
 
 def _compare(who: str, there: Any, here: dict[str, str]) -> None:
-    if isinstance(there, OSError):
-        return  # it has just died
     if isinstance(there, Exception):
         cure = "install this project there, or put its folder on PYTHONPATH, and restart it"
         raise ComposeError(f"{who} cannot import {_PACKAGE.name} ({there}); {cure}")
