@@ -1,7 +1,8 @@
 """READ. What keeps a stage's memory small on this machine, however large its data is.
 
 Dask holds some partitions for each thread, so that there are few threads and partitions are not
-XX"""
+joined. What cannot be streamed, such as a sort or a join, it shuffles by way of the disk.
+"""
 
 from __future__ import annotations
 
