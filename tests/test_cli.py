@@ -596,7 +596,7 @@ def test_luigis_own_command_line_keeps_working(new_project: Project) -> None:
 def test_no_log_shows_a_private_parameter(new_project: Project, workers) -> None:
     with (new_project.package / "tasks.py").open("a", encoding="utf-8") as file:
         file.write(PRIVATE)
-    done = new_project.run("Private", f"--workers={workers}", LOG_LEVEL="DEBUG")
+    done = new_project.run("run", "Private", f"--workers={workers}", LOG_LEVEL="DEBUG")
     assert done.returncode == 0
     assert "running   Private" in done.stderr
     assert "s3cr3t" not in done.stdout + done.stderr
