@@ -22,6 +22,7 @@ from o_brien_s_flights_b.compose import (
     DataError,
     ParquetTarget,
     commit,
+    compaction,
     frames,
     parquet_writer,
     part_writer,
@@ -297,6 +298,15 @@ def test_a_huge_partition_becomes_parts_in_its_order(target, frame, monkeypatch)
     assert len(target.parts()) > 5
     assert len({part["rows"] for part in target.manifest()["parts"]}) == 2  # the last is less
     assert target.read_dask().compute()["n"].tolist() == list(range(1000))
+
+
+def test_small_partitions_between_huge_ones_stay_in_their_order(target, frame, monkeypatch) -> None:
+    whole = frame(SCHEMA, [{"n": n, "name": str(n)} for n in range(1000)], 4)
+    kept = [*range(250), 300, 600, *range(750, 1000)]
+    monkeypatch.setattr(part_writer, "LARGEST", 2500)
+    monkeypatch.setattr(compaction, "BLOCK_SIZE", 2500)
+    target.write_dask(whole[whole["n"].isin(kept)])
+    assert target.read_dask().compute()["n"].tolist() == kept
 
 
 def test_csv_files_without_a_schema_are_read_as_dask_does(tmp_path) -> None:

@@ -21,7 +21,7 @@ def compact(writer: PartWriter, parts: list[Part]) -> list[Part]:
     groups = neighbours([part[SIZE] for part in parts], BLOCK_SIZE)
     join = delayed(_join)
     lazy = [
-        join(writer, [parts[n] for n in group], group[0]) if len(group) > 1 else parts[group[0]]
+        join(writer, [parts[n] for n in group]) if len(group) > 1 else parts[group[0]]
         for group in groups
     ]
     return list(compute(*lazy))
@@ -40,7 +40,7 @@ def neighbours(sizes: list[int], block: int) -> list[list[int]]:
     return groups
 
 
-def _join(writer: PartWriter, parts: list[Part], number: int) -> Part:
+def _join(writer: PartWriter, parts: list[Part]) -> Part:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -48,4 +48,4 @@ def _join(writer: PartWriter, parts: list[Part], number: int) -> Part:
     for part in parts:
         file = pa.BufferReader(writer.fs.cat_file(writer.at(part["name"])))
         tables.append(parquet.ParquetFile(file).read(use_threads=False))
-    return writer.write(pa.concat_tables(tables), writer.path(number))
+    return writer.write(pa.concat_tables(tables), writer.path(parts[0]["name"].rpartition("-")[0]))

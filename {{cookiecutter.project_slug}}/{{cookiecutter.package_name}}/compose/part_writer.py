@@ -40,9 +40,9 @@ class PartWriter:
     def fs(self) -> Any:
         return filesystem(self.folder, self.storage_options)
 
-    def path(self, number: int, cut: str = "") -> str:
-        """A path that no other call gives."""
-        return self.at(f"part-{number:05d}{cut}-{self.attempt}{uuid.uuid4().hex[:8]}.parquet")
+    def path(self, place: str) -> str:
+        """A path that no other call gives; the order of such places is that of the rows."""
+        return self.at(f"{place}-{self.attempt}{uuid.uuid4().hex[:8]}.parquet")
 
     def at(self, name: str) -> str:
         return f"{self.folder.rstrip('/')}/{name}"
@@ -54,7 +54,8 @@ class PartWriter:
         """
         import pyarrow as pa
 
-        path = self.path(number)
+        place = f"part-{number:05d}"
+        path = self.path(place)
         if self.declared is None:
             table = pa.Table.from_pandas(part, schema=self.schema, preserve_index=None)
         else:
@@ -63,7 +64,7 @@ class PartWriter:
         if len(table) <= size:
             return [self.write(table, path)]
         return [
-            self.write(table.slice(first, size), self.path(number, f"-{first:010d}"))
+            self.write(table.slice(first, size), self.path(f"{place}-{first:010d}"))
             for first in range(0, len(table), size)
         ]
 

@@ -52,7 +52,7 @@ class Reuse:
         if self.keys[number] not in self.earlier:
             return None
         source, part = self.earlier[self.keys[number]]
-        fs, path = writer.fs, writer.path(number)
+        fs, path = writer.fs, writer.path(f"part-{number:05d}")
         try:
             if is_local(fs):
                 with fs.open(source) as file:
