@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 from o_brien_s_flights_b import cli, tasks
-from o_brien_s_flights_b.compose import salts
+from o_brien_s_flights_b.compose import clean, salts
 from o_brien_s_flights_b.compose.history import record
 
 DAY = 24 * 60 * 60
@@ -306,3 +307,11 @@ def test_an_attempt_is_as_old_as_its_last_part(said) -> None:
     assert said("--yes") == ["0 deleted"]
     aged(last, 30)
     assert said("--yes")[-1] == "2 deleted"
+
+
+def test_a_name_with_brackets_on_object_storage_stands_for_itself_alone() -> None:
+    fs = fsspec.filesystem("memory")
+    for name in ("mine[12]/Old/_SUCCESS", "mine[12]/Old/part", "mine1/Old/part", "mine2/Old"):
+        fs.pipe_file(f"/clean/{name}", b"x")
+    clean.Useless("memory://clean/mine[12]/Old", "old output", 2, datetime.now(UTC)).remove()
+    assert fs.find("/clean") == ["/clean/mine1/Old/part", "/clean/mine2/Old"]

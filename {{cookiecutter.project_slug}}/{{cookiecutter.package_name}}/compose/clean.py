@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,9 +37,11 @@ class Useless:
     def remove(self) -> None:
         """Remove it; its flag first, so that nothing which lacks a part is complete."""
         fs = filesystem(self.path)
-        for path in (f"{self.path}/{self.flag}", self.path, record(self.path)):
+        for path in (f"{self.path}/{self.flag}", *fs.find(self.path), record(self.path)):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                fs.rm(path, recursive=True)
+                fs.rm_file(path)
+        if os.path.isdir(self.path):  # object storage has no folders
+            shutil.rmtree(self.path)
 
 
 def of_task(task: luigi.Task) -> list[Useless]:
