@@ -312,6 +312,21 @@ def test_compressed_files_are_read_where_the_glob_names_them(tmp_path) -> None:
         every.read_dask().compute()
 
 
+@pytest.mark.parametrize(("encoding", "text"), [("ascii", "é".encode()), ("cp1253", b"\xd2\xaa")])
+def test_bytes_that_are_not_in_the_encoding_are_no_letter(tmp_path, encoding, text) -> None:
+    (tmp_path / "x.csv").write_bytes(b"a\n" + text + b"\n")
+    target = CSVTarget(str(tmp_path), flag=None, schema=pa.schema([("a", pa.string())]))
+    with pytest.raises(DataError, match=r"x.csv, column 'a', line 2: .*invalid UTF8"):
+        target.read_dask(encoding=encoding).compute()
+
+
+def test_the_handler_of_invalid_rows_is_asked(tmp_path) -> None:
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n3\n4,5\n")
+    target = CSVTarget(str(tmp_path), flag=None, schema=pa.schema([("a", pa.int64())]))
+    read = target.read_dask(invalid_row_handler=lambda row: "skip")
+    assert read.compute()["a"].tolist() == [1, 4]
+
+
 def test_how_files_are_written_is_declared_with_the_data(sample: Path) -> None:
     class RawPlaces(ExternalData):
         schema = pa.schema([("name", pa.string()), ("lat", pa.float64())])

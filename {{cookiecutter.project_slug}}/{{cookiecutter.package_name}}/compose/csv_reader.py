@@ -60,17 +60,19 @@ class CSVReader:
         one_too_many = self.options.get("delimiter", ",") * len(block.names)
         last = f"{uuid.uuid4().hex}{one_too_many}"
         odd = [""]
+        on_invalid_row = self.options.get("invalid_row_handler", lambda row: "error")
 
-        def keep(row: Any) -> str:
+        def keep(row: Any) -> Any:
             odd.append(row.text)
-            return "skip" if last in row.text else "error"
+            return "skip" if last in row.text else on_invalid_row(row)
 
         options = self.options | {"newlines_in_values": True, "invalid_row_handler": keep}
         pieces = [block.head, block.rows(self.fs)]
         try:
             if self.encoding != "utf-8":
-                errors = "surrogateescape"  # a byte that is not in it stays, which no UTF-8 is
-                pieces = [p.decode(self.encoding, errors).encode(errors=errors) for p in pieces]
+                texts = [piece.decode(self.encoding, "surrogateescape") for piece in pieces]
+                # What a byte that is not in it becomes is no UTF-8, which Arrow finds.
+                pieces = [text.encode(errors="surrogatepass") for text in texts]
             if not pieces[1].endswith(b"\n"):
                 pieces[1] += b"\n"
             pieces.append(f"{last}\n".encode())
