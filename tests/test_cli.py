@@ -645,11 +645,12 @@ def test_a_root_may_end_in_a_slash(monkeypatch, given, data_root, raw_root) -> N
     assert settings.load().raw_root == raw_root
 
 
-def test_a_url_of_a_local_folder_is_that_folder(sample, monkeypatch, tmp_path) -> None:
+@pytest.mark.parametrize("scheme", ["file", "local"])
+def test_a_url_of_a_local_folder_is_that_folder(sample, monkeypatch, tmp_path, scheme) -> None:
     from o_brien_s_flights_b import settings
 
     monkeypatch.setenv("RAW_ROOT", sample.as_uri())
-    monkeypatch.setenv("DATA_ROOT", (tmp_path / "here").as_uri())
+    monkeypatch.setenv("DATA_ROOT", f"{scheme}://{(tmp_path / 'here').as_posix()}")
     assert settings.load().data_root == str(tmp_path / "here")
     assert cli.main(["run", "CleanFlights"]) == 0
 

@@ -80,7 +80,7 @@ def digests(tmp_path, monkeypatch):
             elif change is not None:
                 text = dedent(change)
             path = tmp_path / package / f"{name}.py"
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         return version(getattr(import_module(f"{package}.tasks"), task))
 
@@ -257,6 +257,18 @@ def test_a_version_is_the_same_under_every_python() -> None:
     assert version(Task) == {
         "test_a_version_is_the_same_under_every_python.<locals>.Task": "e6f3f2ba352fe00a",
     }
+
+
+def test_a_package_may_take_a_function_from_its_module_of_the_same_name(digests) -> None:
+    package = {
+        "helpers": "",
+        "helpers/__init__": "from .rounded import rounded\nunused = scale = 1",
+    }
+    one, two = (
+        digests(**package, **{"helpers/rounded": f"def rounded(x):\n    return {number}"})
+        for number in (1, 2)
+    )
+    assert {each for each in one if one[each] != two[each]} == {"helpers.rounded.rounded"}
 
 
 def test_code_that_cannot_be_imported_is_not_passed_over(digests) -> None:

@@ -55,9 +55,10 @@ def load() -> Settings:
 
 def _absolute(root: str) -> str:
     """A URL as it is; a relative folder in the project, whatever the working directory."""
-    if "://" in root and not root.startswith("file://"):
-        return re.sub("(?<!:)/+", "/", root).rstrip("/")
-    return os.path.abspath(PROJECT / os.path.expanduser(root.removeprefix("file://")))
+    path = re.sub("^(file|local)://", "", root)
+    if "://" in path:
+        return re.sub("(?<!:)/+", "/", path).rstrip("/")
+    return os.path.abspath(PROJECT / os.path.expanduser(path))
 
 
 def _fault(value: str) -> str | None:

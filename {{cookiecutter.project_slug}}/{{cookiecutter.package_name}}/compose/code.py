@@ -86,9 +86,9 @@ def _followed(module: str, chain: list[str]) -> Iterator[Name]:
             places.append((f"{module}.{first}", rest))
         for name, path in imports:
             if name in (first, "*") and is_own(path, module):
-                top, *inner = path.replace("*", first).split(".")
-                place = (top, [*inner, *rest])
-                places += [place] if place not in places else []
+                source, _, last = path.replace("*", first).rpartition(".")
+                place = (source, [last, *rest]) if source else (last, rest)
+                places += [place] if place not in places and _is_module(place[0]) else []
 
 
 def _statements(tree: ast.AST) -> Iterator[ast.stmt]:
