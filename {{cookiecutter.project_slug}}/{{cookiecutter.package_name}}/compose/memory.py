@@ -46,15 +46,9 @@ def compute(graph: Any, keys: Any, **options: Any) -> Any:
     """What Dask calls: its threads, which take back from disk only what is needed next."""
     from dask import threaded
     from dask._task_spec import convert_legacy_graph
-    from dask.dataframe.shuffle import maybe_buffered_partd
 
     graph = graph if isinstance(graph, Mapping) else graph.__dask_graph__()
-    tasks = _in_turn(dict(convert_legacy_graph(graph)))
-    made = {key: getattr(task, "func", None) for key, task in tasks.items()}
-    folders = [key for key, function in made.items() if isinstance(function, maybe_buffered_partd)]
-    # There from the start, since Dask would begin one side of a join late.
-    cache = {key: tasks.pop(key)() for key in folders}
-    return threaded.get(tasks, keys, cache=cache, **options)
+    return threaded.get(_in_turn(dict(convert_legacy_graph(graph))), keys, **options)
 
 
 def _in_turn(tasks: dict[Any, Any]) -> dict[Any, Any]:
@@ -64,14 +58,17 @@ def _in_turn(tasks: dict[Any, Any]) -> dict[Any, Any]:
     least level of what it is needed for, and no piece comes back before the shuffles of turns
     before its own are done; Dask itself would take back a whole side and then read the other.
     """
-    from dask._task_spec import List, Task, TaskRef
+    from dask._task_spec import DataNode, List, Task, TaskRef
     from dask.core import reverse_dict, toposort
-    from dask.dataframe.shuffle import barrier, collect
+    from dask.dataframe.shuffle import barrier, collect, maybe_buffered_partd
 
     functions = {key: getattr(task, "func", None) for key, task in tasks.items()}
     barriers = [key for key, function in functions.items() if function is barrier]
     if len(barriers) < 2:
         return tasks
+    for key, function in functions.items():
+        if isinstance(function, maybe_buffered_partd):  # a folder; Dask would begin one side later
+            tasks[key] = DataNode(key, function())
     needs = {key: task.dependencies for key, task in tasks.items()}
     level: dict[Any, int] = {}
     turn: dict[Any, int] = {}
