@@ -372,6 +372,19 @@ def test_a_cluster_without_workers_is_waited_for_and_then_told(
     assert f" seconds; start one: dask worker {started.address}\n" in said
 
 
+def test_a_cluster_computes_where_a_loop_runs_already_as_in_a_notebook(monkeypatch) -> None:
+    from o_brien_s_flights_b.compose import cluster
+
+    async def answer(graph: Any, keys: Any, options: Any) -> int:
+        return 42
+
+    async def cell() -> int:
+        return cluster.compute({}, [])
+
+    monkeypatch.setattr(cluster, "_compute", answer)
+    assert asyncio.run(cell()) == cluster.compute({}, []) == 42
+
+
 def test_no_secret_is_in_the_graph_that_travels(monkeypatch: pytest.MonkeyPatch) -> None:
     import dask.dataframe as dd
     import fsspec

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import uuid
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,14 @@ def test_nanoseconds_are_refused_before_data_is_read(tmp_path, frame, kind, fits
     with pytest.raises(DataError, match="the schema has nanoseconds in 'at', which Spark refuses;"):
         target.write_dask(never)
     assert not target.exists()
+
+
+@pytest.mark.parametrize("kind", [pa.time64("us"), pa.duration("us"), pa.binary()])
+def test_an_index_that_text_cannot_hold_is_refused_before_data_is_read(frame, kind) -> None:
+    schema = pa.schema([("key", kind), ("x", pa.int64())])
+    target = ParquetTarget("memory://none", schema=schema, index="key")
+    with pytest.raises(DataError, match=rf"the index 'key' is {re.escape(str(kind))}; declare"):
+        target.write_dask(indexed(frame(schema, []), "key"))
 
 
 def test_small_parts_are_joined_in_their_order(target, monkeypatch, frame) -> None:

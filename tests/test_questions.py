@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import luigi
+import pyarrow as pa
 import pytest
 from conftest import Project
 from o_brien_s_flights_b import cli, tasks
@@ -159,7 +160,7 @@ def test_a_deep_graph_goes_on_below_within_80_columns() -> None:
     [
         (["Nope"], "There is no task 'Nope'; there are RawFlights, RawAirports, CleanFlights"),
         (["CleanFlights", "--min-flights=3"], "CleanFlights has no parameter 'min_flights'"),
-        (["AirportScores", "--min-flights=x"], "invalid literal for int() with base 10: 'x'"),
+        (["AirportScores", "--min-flights=x"], "min_flights is 'x', which is no IntParameter"),
     ],
 )
 def test_an_unknown_task_or_parameter_is_named(command, arguments, fault, capsys) -> None:
@@ -355,6 +356,19 @@ def test_why_works_on_manifests_alone_on_another_machine(
         "through AirportScores",
         "3 are complete",
     ]
+
+
+def test_explain_names_every_column_of_many_within_80_columns(sample, capsys, monkeypatch) -> None:
+    names = [f"column_{number:02}" for number in range(40)]
+    for path in (sample / "flights").iterdir():
+        path.write_text(",".join(names) + "\n" + ",".join("1" * 40) + "\n")
+    schema = pa.schema([(name, pa.int64()) for name in names])
+    monkeypatch.setattr(tasks.RawFlights, "schema", schema)
+    monkeypatch.setattr(tasks.CleanFlights, "transform", lambda self, raw: raw)
+    text = said(capsys, "explain", "CleanFlights")
+    assert max(map(len, text.splitlines())) <= 80
+    for name in names:
+        assert name in text
 
 
 def test_why_names_requirements_and_parameters_that_came_and_went() -> None:

@@ -244,7 +244,7 @@ def _stubs_left() -> str:
     """A line about the transforms that are still to be written, if any."""
     left = stubs()
     text = f"{len(left)} {'stub is' if len(left) == 1 else 'stubs are'} left: {', '.join(left)}"
-    return f"\n{text}" if left else ""
+    return f"\n{click.wrap_text(text, 80)}" if left else ""
 
 
 def _result(task: luigi.Task, rows: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import copyreg
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -45,7 +46,11 @@ def on_cluster() -> Iterator[None]:
 
 def compute(graph: Any, keys: Any, **options: Any) -> Any:
     """What Dask calls instead of a scheduler of its own."""
-    return asyncio.run(_compute(graph, keys, options))
+    work = partial(asyncio.run, _compute(graph, keys, options))
+    if asyncio._get_running_loop() is None:
+        return work()
+    with ThreadPoolExecutor(1) as thread:  # as in a notebook, where one loop runs already
+        return thread.submit(work).result()
 
 
 async def _compute(graph: Any, keys: Any, options: dict[str, Any]) -> Any:

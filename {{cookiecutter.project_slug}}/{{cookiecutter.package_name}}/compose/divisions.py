@@ -18,10 +18,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_KINDS = (
+    *(pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean),
+    *(pa.types.is_date, pa.types.is_timestamp, pa.types.is_string, pa.types.is_large_string),
+)
+
+
 def unindexed(meta: pd.DataFrame, schema: pa.Schema, index: str) -> pd.DataFrame:
     """Its meta with the index as a column. Raises DataError where it has another index."""
     if index not in schema.names:
         raise DataError(f"the index {index!r} is no column of the schema; declare one that is")
+    kind = schema.field(index).type
+    if not any(test(kind) for test in _KINDS):
+        raise DataError(f"the index {index!r} is {kind}; declare numbers, text, dates or times")
     if meta.index.name != index:
         fault = f"the frame has no index {index!r}, which the stage declares"
         raise DataError(f"{fault}; return it after set_index({index!r})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,10 +34,10 @@ def explain(stage: Stage) -> Iterator[str]:
     yield f"{label(stage)} writes {_partitions(frame.expr)}"
     for leaf in (each for each in _leaves(optimized) if "columns" in each._parameters):
         yield f"reads {readers.get(_whole(leaf), type(leaf).__name__)}: {_partitions(leaf)}"
-        yield f"  columns  {', '.join(leaf.columns)}"
+        yield from _wrapped("columns", ", ".join(leaf.columns))
         for any_of in ("filters" in leaf._parameters and leaf.operand("filters")) or ():
             texts = sorted(f"{name} {operator} {value!r}" for name, operator, value in any_of)
-            yield f"  filter   {' and '.join(texts)}"
+            yield from _wrapped("filter", " and ".join(texts))
     yield "expression, the last step first"
     ahead, seen = [(optimized, 1)], set()
     while ahead:
@@ -49,6 +50,10 @@ def explain(stage: Stage) -> Iterator[str]:
         if not again:
             seen.add(node._name)
             ahead += [(each, depth + (len(above) > 1)) for each in reversed(above)]
+
+
+def _wrapped(head: str, text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=f"  {head:9}", subsequent_indent=" " * 11)
 
 
 def _listed(read: Any) -> list[Any]:

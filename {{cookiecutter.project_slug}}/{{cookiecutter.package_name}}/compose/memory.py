@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 THREADS = 8  # at most: a partition and its copies take about 0.1 GB
-BUFFERED = 10**8  # bytes of a shuffle in memory, where Dask itself has 1 GB
+BUFFERED = 5 * 10**7  # bytes of a shuffle in memory, where Dask itself has 1 GB
 TINY = "1MiB"  # of Parquet: smaller parts are read together
 
 
