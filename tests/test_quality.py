@@ -213,4 +213,4 @@ def test_the_package_stays_small(baked: Path) -> None:
     toolkit = sum(size for name, size in sizes.items() if name.startswith("compose" + os.sep))
     print(f"toolkit {toolkit}, package {sum(sizes.values())}", sizes)
     assert toolkit <= 2601
-    assert sum(sizes.values()) <= 3181
+    assert sum(sizes.values()) <= 3161
