@@ -17,7 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from o_brien_s_flights_b.compose import DataError, ParquetTarget, Requirement, Stage, compaction
+from o_brien_s_flights_b.compose import (
+    DataError,
+    ParquetTarget,
+    Requirement,
+    Stage,
+    compaction,
+    part_writer,
+)
 
 SCHEMA = pa.schema([("x", pa.int64()), ("at", pa.timestamp("us", "UTC")), ("word", pa.string())])
 START = datetime.datetime(2013, 1, 1, tzinfo=datetime.UTC)
@@ -193,6 +200,17 @@ def test_an_index_that_text_cannot_hold_is_refused_before_data_is_read(frame, ki
     target = ParquetTarget("memory://none", schema=schema, index="key")
     with pytest.raises(DataError, match=rf"the index 'key' is {re.escape(str(kind))}; declare"):
         target.write_dask(indexed(frame(schema, []), "key"))
+
+
+def test_a_huge_part_of_a_sorted_frame_is_one_file_of_several_row_groups(
+    tmp_path, monkeypatch, frame
+) -> None:
+    target = ParquetTarget(str(tmp_path / "set"), schema=SCHEMA, index="at")
+    monkeypatch.setattr(part_writer, "LARGEST", 1000)
+    target.write_dask(indexed(frame(SCHEMA, rows(*[n // 50 for n in range(100)]))))
+    (path,) = target.files()
+    assert pq.read_metadata(path).num_row_groups > 2
+    assert target.read_dask().compute()["x"].tolist() == list(range(100))
 
 
 def test_small_parts_are_joined_in_their_order(target, monkeypatch, frame) -> None:

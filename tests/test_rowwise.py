@@ -30,6 +30,7 @@ from o_brien_s_flights_b.compose import (
     TargetOutput,
     csv_blocks,
     parquet_writer,
+    part_writer,
     reuse,
     salts,
 )
@@ -85,6 +86,12 @@ def built(task: luigi.Task) -> dict[str, Any]:
 
 def rows(task: Stage) -> list[int]:
     return list(task.output().read_dask()["n"].compute())
+
+
+def test_a_huge_part_stays_the_one_of_its_source(numbers, monkeypatch) -> None:
+    monkeypatch.setattr(part_writer, "LARGEST", 1)
+    numbers(1, 3)
+    assert [part["rows"] for part in built(Doubled())["parts"]] == [2, 2]
 
 
 def test_one_file_more_changed_or_removed_costs_its_part(numbers) -> None:
