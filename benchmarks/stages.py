@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import statistics
@@ -14,7 +15,17 @@ from typing import Any
 from budgets import Bench, Section, cores
 from csv_to_parquet import compare
 from data import deliver, digest
-from measure import Run, child, comparison, fault, in_turns, spread
+from measure import (
+    IncomparableError,
+    Run,
+    Runs,
+    child,
+    comparison,
+    fault,
+    in_turns,
+    ratios,
+    spread,
+)
 
 Told = dict[str, Any]
 
@@ -97,7 +108,8 @@ def sizes(bench: Bench) -> None:
                 runs = compare(bench, few, raw, size, rows, rounds)
                 for key, name in CONTENDED.items() if rows <= big else ():
                     which = "small" if rows == small else "big"
-                    bench.compared(f"{which} {key}", runs, "CleanFlights", name, f"{rows:,} rows")
+                    note = f"{rows:,} rows{limit(runs, name)}"
+                    bench.compared(f"{which} {key}", runs, "CleanFlights", name, note)
             grown.append(grow(bench, few, raw, data, size, rows, min(rounds, 3)))
             if rows == big:
                 aggregate(bench, few, raw, data)
@@ -118,7 +130,8 @@ def sizes(bench: Bench) -> None:
         bench.found("flat", [peaks[-1] / peaks[-2]], f"{sizes[-1]} by {sizes[-2]}")
 
 
-CONTENDED = {"duckdb": "DuckDB", "polars": "Polars", "arrow": "PyArrow alone"}
+LIMIT = "PyArrow alone"
+CONTENDED = {"duckdb": "DuckDB", "polars": "Polars", "arrow": LIMIT}
 GROWTH = (
     "The two stages of the example, each in a process of its own. The raw files are digested once "
     "for each file; a graph is what Dask is given before it works."
@@ -127,6 +140,16 @@ GROWTH_HEAD = [
     *("rows", "CSV", "raw files digested", "CleanFlights", "MB of CSV/s/core", "its peak"),
     *("its parts", "its manifest", "its graph", "AirportScores", "its peak"),
 ]
+
+
+def limit(runs: Runs, other: str) -> str:
+    """What is left at best of a contender's time, with nothing but Arrow's reader and writer."""
+    if other == LIMIT:
+        return ""
+    with contextlib.suppress(IncomparableError):
+        ratio = spread(ratios(runs, LIMIT, other), unit="×")
+        return f"; {LIMIT}, which reads and writes for us: {ratio}"
+    return ""
 
 
 def grow(

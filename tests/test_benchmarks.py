@@ -20,6 +20,7 @@ from budgets import BUDGETS, Bench, Section  # noqa: E402
 from data import digest  # noqa: E402
 from measure import IncomparableError, Run, comparison, in_turns, ratios  # noqa: E402
 from run import perform  # noqa: E402
+from stages import limit  # noqa: E402
 
 
 @pytest.fixture
@@ -72,6 +73,15 @@ def test_there_is_no_ratio_of_contenders_that_made_different_data() -> None:
 def test_a_ratio_is_taken_within_a_round() -> None:
     runs = {"ours": [Run(1.0), Run(4.0)], "other": [Run(2.0), Run(4.0)]}
     assert ratios(runs, "ours", "other") == [0.5, 1.0]
+
+
+def test_a_missed_budget_says_what_arrow_alone_takes_of_it() -> None:
+    arrow = [Run(2.0, made="same"), Run(3.0, made="same")]
+    runs = {"PyArrow alone": arrow, "Polars": [Run(4.0, made="same"), Run(4.0, made="same")]}
+    told = "; PyArrow alone, which reads and writes for us: 0.62 × (0.50 to 0.75)"
+    assert limit(runs, "Polars") == told
+    assert limit(runs, "PyArrow alone") == ""
+    assert limit(runs | {"DuckDB": [Run(fault="no memory")]}, "DuckDB") == ""
 
 
 def test_a_contender_that_fails_says_why_and_the_others_go_on(bench: Bench) -> None:
