@@ -17,7 +17,7 @@ import pytest
 from baking import clean_environ, run
 from conftest import PACKAGE, Project
 from dask.callbacks import Callback
-from o_brien_s_flights_b.compose import memory
+from o_brien_s_flights_b.compose import cluster, memory
 from pyarrow import csv
 
 LIMITED = """
@@ -200,11 +200,16 @@ def test_what_the_user_configured_stands(monkeypatch: pytest.MonkeyPatch) -> Non
 
     def seen() -> list[Any]:
         with memory.bounded():
-            return [config.get(name) for name in ("num_workers", "scheduler")]
+            names = ("num_workers", "scheduler", "dataframe.shuffle.method")
+            return [config.get(name) for name in names]
 
-    assert seen() == [min(os.cpu_count() or 1, memory.THREADS), memory.compute]
-    with config.set(num_workers=64, scheduler="sync"):
-        assert seen() == [64, "sync"]
+    threads = min(os.cpu_count() or 1, memory.THREADS)
+    assert seen() == [threads, memory.compute, "disk"]
+    with config.set({"num_workers": 64, "scheduler": "sync", "dataframe.shuffle.method": "tasks"}):
+        assert seen() == [64, "sync", "tasks"]
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:1")
+    with config.set(scheduler="sync"):
+        assert seen() == [threads, cluster.compute, "p2p"]  # also in a run that Luigi began
 
 
 @pytest.fixture

@@ -11,10 +11,11 @@ from typing import Any
 import luigi
 from luigi.rpc import RPCError
 
-from .cluster import on_cluster, reach
+from .cluster import reach
 from .errors import ComposeError, public, sentence
 from .graph import flat, label, outputs
 from .history import remember
+from .memory import bounded
 from .progress import bars, inside, say
 from .roots import near
 from .worker import Workers, as_a_task
@@ -58,7 +59,7 @@ def announced(process: Any) -> Iterator[None]:
         if process.use_multiprocessing:
             as_a_task()
         log()
-        with inside(process.task), on_cluster():
+        with inside(process.task), bounded():
             yield
     except KeyboardInterrupt:
         if process.use_multiprocessing:  # at once: threads may still work on what is interrupted

@@ -6,16 +6,16 @@ import asyncio
 import copyreg
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
 import fsspec
 from fsspec.config import apply_config
 
-from . import memory, progress
+from . import progress
 from .errors import ComposeError
 
 CONNECT = 4  # seconds to reach the scheduler
@@ -31,21 +31,8 @@ def reach() -> None:
         compute({}, [])
 
 
-@contextmanager
-def on_cluster() -> Iterator[None]:
-    """Have Dask compute there; it is connected only while there is something to compute."""
-    from dask import config
-
-    chosen = {"scheduler": config.get("scheduler", None) or memory.compute}
-    if address():
-        method = config.get("dataframe.shuffle.method", None) or "p2p"  # needs no shared disk
-        chosen = {"scheduler": compute, "dataframe.shuffle.method": method}
-    with config.set(chosen):
-        yield
-
-
 def compute(graph: Any, keys: Any, **options: Any) -> Any:
-    """What Dask calls instead of a scheduler of its own."""
+    """What Dask calls instead of a scheduler of its own; it is connected only that long."""
     work = partial(asyncio.run, _compute(graph, keys, options))
     if asyncio._get_running_loop() is None:
         return work()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from random import Random
@@ -54,7 +53,7 @@ def cut(whole: Block, head: bytes, encoding: str, size: int, block_size: int) ->
     It can where its line ends are found without reading what is before them.
     """
     is_plain = PurePosixPath(whole.path).suffix not in _CODECS
-    is_single_byte = codecs.lookup(encoding).name.startswith(_SINGLE_BYTE)
+    is_single_byte = encoding.startswith(_SINGLE_BYTE)
     if size <= block_size or not (is_plain and is_single_byte and head.endswith(b"\n")):
         return [whole]
     rest = size - len(head) + 1  # from the line end on that the first block follows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,7 +45,8 @@ class CSVTarget(BaseDaskTarget):
     def _reader(
         self, encoding: str = "utf-8", block_size: int = BLOCK_SIZE, **options: Any
     ) -> CSVReader:
-        return CSVReader(self.fs, self.schema, self.null_values, encoding, block_size, options)
+        codec = codecs.lookup(encoding).name
+        return CSVReader(self.fs, self.schema, self.null_values, codec, block_size, options)
 
     def _read(self, files: list[str], columns: Any, filters: Any, options: dict[str, Any]) -> Any:
         import dask.dataframe as dd

@@ -1,4 +1,4 @@
-"""READ. What keeps a stage's memory small on this machine, however large its data is.
+"""READ. Where Dask computes, and what keeps that small on this machine, however large data is.
 
 Dask holds some partitions for each thread, so that there are few threads and partitions are not
 joined. What cannot be streamed, such as a sort or a join, it shuffles by way of the disk.
@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+from . import cluster
 
 THREADS = 8  # at most: a partition and its copies take about 0.1 GB
 BUFFERED = 5 * 10**7  # bytes of a shuffle in memory, where Dask itself has 1 GB
@@ -32,9 +34,12 @@ def bounded() -> Iterator[None]:
         step.operation = staticmethod(_places)
     # Asked by their names, Dask would first look for a cluster, and import what that takes.
     scheduler = config.get("scheduler", None) or compute
-    shuffle = config.get("dataframe.shuffle.method", None) or "disk"
+    method = "disk"
+    if cluster.address():
+        scheduler, method = cluster.compute, "p2p"  # which needs no shared disk
+    method = config.get("dataframe.shuffle.method", None) or method
     within = config.get("temporary-directory", None)
-    chosen = {"scheduler": scheduler, "dataframe.shuffle.method": shuffle}
+    chosen = {"scheduler": scheduler, "dataframe.shuffle.method": method}
     with (
         tempfile.TemporaryDirectory(".dask", dir=within, ignore_cleanup_errors=True) as folder,
         config.set(chosen | {"temporary-directory": folder}),
