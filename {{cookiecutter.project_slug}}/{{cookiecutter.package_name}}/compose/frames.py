@@ -55,7 +55,7 @@ def to_table(
     """One part as a table that fits the schema. Raises DataError naming the part and columns."""
     part = part if index is None else part.reset_index()
     try:
-        table = pa.Table.from_pandas(part, preserve_index=False)
+        table = pa.Table.from_pandas(part, preserve_index=False, nthreads=1)
     except (pa.ArrowException, OverflowError, ValueError) as error:  # Python objects
         wrong = [_first_wrong(part[field.name], field) for field in schema if field.name in part]
         found = "; ".join(filter(None, wrong)) or str(error)
