@@ -291,6 +291,20 @@ def test_parts_have_zstd_dictionaries_and_statistics(target, frame) -> None:
     assert (column.statistics.min, column.statistics.max) == ("a", "ƒ")
 
 
+def test_a_dictionary_is_given_up_where_most_values_are_different(tmp_path, frame) -> None:
+    schema = pa.schema([("key", pa.int64()), ("few", pa.int64())])
+    whole = frame(schema, [{"key": n * 2**40, "few": n % 10_000} for n in range(200_000)])
+    target = ParquetTarget(str(tmp_path / "set"), schema=schema)
+    target.write_dask(whole)
+    pq.write_table(pq.read_table(target.files()[0]), tmp_path / "usual", compression="zstd")
+    ours, usual = (
+        [pq.read_metadata(path).row_group(0).column(n).total_compressed_size for n in (0, 1)]
+        for path in (target.files()[0], tmp_path / "usual")
+    )
+    assert ours[0] < 0.8 * usual[0]
+    assert ours[1] <= usual[1]
+
+
 def test_a_huge_partition_becomes_parts_in_its_order(target, frame, monkeypatch) -> None:
     whole = frame(SCHEMA, [{"n": n, "name": str(n)} for n in range(1000)], 2)
     monkeypatch.setattr(part_writer, "LARGEST", 2500)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+DICTIONARY = 2**18  # bytes: a column with more different values is written without one
 LARGEST = 4 * BLOCK_SIZE  # bytes in memory of a row group, and of a part that may be cut
 
 
@@ -76,7 +77,8 @@ class PartWriter:
         name = path.rpartition("/")[2]
         ends = divisions.ends(table, self.index, name) if self.index else {}
         stream = pa.BufferOutputStream()  # Arrow's own, which needs no lock of Python's
-        options: dict[str, Any] = {"row_group_size": min(_rows(table), 2**20)} | self.options
+        options: dict[str, Any] = {"row_group_size": min(_rows(table), 2**20)}
+        options |= {"dictionary_pagesize_limit": DICTIONARY} | self.options
         parquet.write_table(table, stream, **options)
         data = stream.getvalue().to_pybytes()
         self.fs.pipe_file(path, data)
