@@ -215,7 +215,7 @@ def test_why_names_five_of_many_files(sample, capsys) -> None:
     text = next((sample / "flights").iterdir()).read_text()
     for number in range(8):
         (sample / "flights" / f"more-{number}.csv").write_text(text)
-    files = ", ".join(f"more-{number}.csv (new)" for number in range(5)) + ","
+    files = ", ".join(f"more-{number}.csv (new)" for number in range(5))
     assert said(capsys, "why", "CleanFlights") == (
         f"CleanFlights runs because RawFlights changed: {files} and 3 more\n"
     )
