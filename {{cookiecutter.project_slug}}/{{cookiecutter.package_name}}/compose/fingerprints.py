@@ -45,8 +45,7 @@ def fingerprint(task: luigi.Task) -> dict[str, str]:
         else:
             continue
         several = f"{number}/" if len(targets) > 1 else ""
-        for name, content in zip(names, _digests(fs, paths), strict=True):
-            digests[f"{several}{name}"] = content
+        digests |= zip((several + name for name in names), _digests(fs, paths), strict=True)
     return digests
 
 
