@@ -65,6 +65,7 @@ def run(
     if dry_run:
         for each in tasks:
             click.echo(f"would run  {label(each)}")
+        click.echo("nothing would run\n" * (not tasks), nl=False)
         return status
     if tasks:
         try:
