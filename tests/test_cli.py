@@ -110,6 +110,10 @@ def test_a_dry_run_runs_nothing(sample, data_root, capsys) -> None:
         "would run  ScoreReport(min_flights=10)",
     ]
     assert {path.name for path in data_root.iterdir()} <= {"raw", ".fingerprints.json"}
+    assert cli.main([]) == 0
+    capsys.readouterr()
+    assert cli.main(["--dry-run"]) == 0
+    assert capsys.readouterr().out == "nothing would run\n"
 
 
 def test_several_workers_give_the_same(new_project: Project) -> None:
@@ -496,6 +500,10 @@ def test_help_names_the_commands_and_parameters(capsys) -> None:
             "LOG_LEVEL is malformed; give DEBUG, INFO, WARNING or ERROR",
         ),
         ({"LOG_LEVEL": "LOUD", "RAW_ROOT": " "}, "RAW_ROOT is empty"),
+        (
+            {"DASK_NUM_WORKERS": "two"},
+            "DASK_NUM_WORKERS is malformed; give a number of threads or nothing",
+        ),
         (
             {"LUIGI_SCHEDULER_URL": "localhost"},
             "LUIGI_SCHEDULER_URL is malformed; give http://HOST:PORT or nothing",

@@ -333,6 +333,13 @@ def test_the_handler_of_invalid_rows_is_asked(tmp_path) -> None:
     assert read.compute()["a"].tolist() == [1, 4]
 
 
+def test_one_text_that_stands_for_null_is_taken_whole(tmp_path) -> None:
+    (tmp_path / "x.csv").write_text("grade\nA\nNA\n")
+    schema = pa.schema([("grade", pa.string())])
+    target = CSVTarget(str(tmp_path), flag=None, schema=schema, null_values="NA")
+    assert target.read_dask().compute()["grade"].tolist()[0] == "A"
+
+
 def test_how_files_are_written_is_declared_with_the_data(sample: Path) -> None:
     class RawPlaces(ExternalData):
         schema = pa.schema([("name", pa.string()), ("lat", pa.float64())])

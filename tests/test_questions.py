@@ -215,7 +215,7 @@ def test_why_names_five_of_many_files(sample, capsys) -> None:
     text = next((sample / "flights").iterdir()).read_text()
     for number in range(8):
         (sample / "flights" / f"more-{number}.csv").write_text(text)
-    files = ", ".join(f"more-{number}.csv (new)" for number in range(5)) + ","
+    files = ", ".join(f"more-{number}.csv (new)" for number in range(5))
     assert said(capsys, "why", "CleanFlights") == (
         f"CleanFlights runs because RawFlights changed: {files} and 3 more\n"
     )
@@ -443,7 +443,9 @@ def test_explain_reads_nothing_to_sort_and_takes_other_arguments_than_frames(
     assert max(seen, default=0) <= 2  # Dask's own rows, for its meta
     monkeypatch.setattr(tasks.CleanFlights, "transform", lambda self, raw: raw.head())
     assert cli.main(["explain", "CleanFlights"]) == 1
-    assert capsys.readouterr().err == "a Dask frame is needed, not pandas's\n"
+    assert capsys.readouterr().err == (
+        "a Dask frame is needed, not pandas's DataFrame: no return, or a compute() too many?\n"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"parts": [], "lineage": {"a": {}}}'])

@@ -109,6 +109,18 @@ def test_a_parameter_that_is_given_collides_with_nothing() -> None:
     assert good().day == Day(day=5)
 
 
+def test_a_parameter_that_the_required_task_does_not_have_is_refused() -> None:
+    said = refusal(lambda: type("Bad", (luigi.Task,), {"up": Requirement(Day, dya=5)}))
+    assert said == "Bad.up is refused: Day has no parameter 'dya'; rename it"
+
+
+@pytest.mark.parametrize("wrong", ["Day", Day(day=1, name="a"), int])
+@pytest.mark.parametrize("kind", [Requirement, RequirementList])
+def test_what_is_no_task_class_is_refused(kind, wrong) -> None:
+    with pytest.raises(ComposeError, match=r"is a task class, not .*; name the class"):
+        kind(wrong, day=lambda task: [1])
+
+
 @pytest.mark.parametrize("params", [{}, {"day": lambda t: [1], "name": lambda t: ["a"]}])
 def test_a_requirement_list_over_no_or_several_parameters_is_refused(params) -> None:
     with pytest.raises(

@@ -224,7 +224,9 @@ def test_a_stage_with_two_requirements_is_refused(numbers) -> None:
 def test_what_is_no_dask_frame_is_refused_in_a_sentence(numbers, monkeypatch) -> None:
     numbers(1)
     monkeypatch.setattr(Doubled, "transform", lambda self, raw: raw.compute())
-    with pytest.raises(DataError, match="a Dask frame is needed, not pandas's"):
+    with pytest.raises(
+        DataError, match="a Dask frame is needed, not pandas's DataFrame: no return"
+    ):
         Doubled().run()
 
 

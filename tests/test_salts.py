@@ -300,7 +300,7 @@ def test_a_salted_external_output_does_not_digest_itself() -> None:
 def test_a_digest_is_remembered_by_size_and_time(data_root, monkeypatch) -> None:
     import os
 
-    from o_brien_s_flights_b.compose import fingerprints
+    from o_brien_s_flights_b.compose import commit
 
     folder = data_root / "raw" / "x"
     folder.mkdir(parents=True)
@@ -312,7 +312,7 @@ def test_a_digest_is_remembered_by_size_and_time(data_root, monkeypatch) -> None
         10**18 + 1,
         one["a.csv"],
     ]
-    monkeypatch.setattr(fingerprints.hashlib, "file_digest", None)
+    monkeypatch.setattr(commit.hashlib, "file_digest", None)
     assert files(Raw) == one
 
 

@@ -358,8 +358,16 @@ def test_a_column_that_became_the_index_is_told_how_to_come_back(target, frame) 
         target.write_dask(frame(SCHEMA, ROWS).set_index("name", divisions=["a", "ƒ"]))
 
 
+@pytest.mark.parametrize("give", [lambda frame: None, lambda frame: frame["name"]])
+def test_what_is_no_dask_frame_is_refused(give, target, frame) -> None:
+    with pytest.raises(DataError, match=r"a Dask frame is needed, not .*(NoneType|Series)"):
+        target.write_dask(give(frame(SCHEMA, ROWS)))
+
+
 def test_a_pandas_frame_is_refused(target) -> None:
-    with pytest.raises(DataError, match="a Dask frame is needed, not pandas's"):
+    with pytest.raises(
+        DataError, match="a Dask frame is needed, not pandas's DataFrame: no return"
+    ):
         target.write_dask(pd.DataFrame())
 
 

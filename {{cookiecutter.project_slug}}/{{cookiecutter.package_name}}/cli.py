@@ -17,13 +17,13 @@ import luigi
 from . import settings
 from .arguments import PACKAGE, TaskCommand, force, make_task
 from .compose import FileTarget, Stage
-from .compose.build import INTERRUPTED, build, log, some
+from .compose.build import INTERRUPTED, build, log
 from .compose.describe import absences, completeness, describe, results
 from .compose.errors import sentence
 from .compose.graph import flat, is_external, label, outputs, walk
 from .compose.roots import near
 from .compose.stub import stubs
-from .compose.tables import printable, table
+from .compose.tables import printable, some, table
 
 DONE, FAILED, MISSING = 0, 1, 3  # exit statuses; 2 is click's, for wrong usage
 
@@ -65,15 +65,16 @@ def run(
     if dry_run:
         for each in tasks:
             click.echo(f"would run  {label(each)}")
+        click.echo("nothing would run\n" * (not tasks), nl=False)
         return status
     if tasks:
         try:
             with contextlib.redirect_stdout(sys.stderr):  # what a task prints is no result
                 status = status if build([root, *tasks], workers) else FAILED
         except KeyboardInterrupt:
-            done = [each for each in tasks if each.complete()]
-            left = [each for each in tasks if each not in done]
-            return _fault(f"interrupted; complete: {some(done)}; not: {some(left)}", INTERRUPTED)
+            done = [label(each) for each in tasks if each.complete()] or ["none"]
+            lost = [label(each) for each in tasks if label(each) not in done] or ["none"]
+            return _fault(f"interrupted; complete: {some(done)}; not: {some(lost)}", INTERRUPTED)
     left = [t for t in tasks if not t.complete()]
     if failed := [t for t in left if all(each.complete() for each in flat(t.requires()))]:
         status = FAILED
@@ -226,7 +227,7 @@ def _summary(work: list[luigi.Task], todo: list[luigi.Task], failed: list[luigi.
     about = {task: describe(task, True) for task in todo if task.complete()}
     text = f"{len(about)} ran, {len(work) - len(todo)} were complete"
     if failed:
-        text += f", {len(failed)} failed ({some(failed)})"
+        text += f", {len(failed)} failed ({some([*map(label, failed)])})"
     if others := len(todo) - len(about) - len(failed):
         text += f", {others} did not run"
     for task, each in about.items():

@@ -17,6 +17,7 @@ _HERE = Path(__file__).resolve().parents[1]
 PROJECT = _HERE if (_HERE / "pyproject.toml").exists() else Path.cwd()
 
 _FORMS = {  # of what is used elsewhere, and the cure for any other value
+    "DASK_NUM_WORKERS": ("[1-9][0-9]*", "give a number of threads or nothing"),
     "DASK_SCHEDULER_ADDRESS": (r"(tcp|tls)://[^/@\s]+:\d{1,5}", "give tcp://HOST:PORT or nothing"),
     "LUIGI_SCHEDULER_URL": (r"https?://[^/\s]\S*", "give http://HOST:PORT or nothing"),
     "LOG_LEVEL": ("DEBUG|INFO|WARNING|ERROR|CRITICAL", "give DEBUG, INFO, WARNING or ERROR"),

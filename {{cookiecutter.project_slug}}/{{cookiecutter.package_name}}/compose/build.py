@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import luigi
@@ -18,10 +18,10 @@ from .history import remember
 from .memory import bounded
 from .progress import bars, inside, say
 from .roots import near
+from .tables import some
 from .worker import Workers, as_a_task
 
 INTERRUPTED = 130  # the exit status
-_SHOWN = 8  # of a list of tasks
 
 
 def build(tasks: list[luigi.Task], workers: int) -> bool:
@@ -88,12 +88,6 @@ def _is_no_summary(record: logging.LogRecord) -> bool:
     return "Execution Summary" not in str(record.msg)
 
 
-def some(tasks: list[luigi.Task], text: Callable[[luigi.Task], str] = label) -> str:
-    """The tasks in words, if they are not too many."""
-    more = f" and {len(tasks) - _SHOWN} more" if len(tasks) > _SHOWN else ""
-    return f"{', '.join(map(text, tasks[:_SHOWN])) or 'none'}{more}"
-
-
 def _announce_success(task: luigi.Task) -> None:
     if not isinstance(task, luigi.WrapperTask):
         say(f"done    {label(task)}", done=True)
@@ -101,7 +95,7 @@ def _announce_success(task: luigi.Task) -> None:
 
 def _announce_failure(task: luigi.Task, error: object) -> None:
     inputs = flat(task.requires())
-    whence = f"\n        from {some(inputs, _placed)}" if inputs else ""
+    whence = f"\n        from {some([*map(_placed, inputs)])}" if inputs else ""
     say(f"failed  {label(task)}: {sentence(error)}{whence}")
     logging.getLogger(__name__).debug("The traceback:", exc_info=True)
 

@@ -17,6 +17,7 @@ that creates only what is not there. When its answer is lost, what stands there 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -95,6 +96,12 @@ def commit(fs: Any, path: str, manifest: Manifest, replace: bool) -> bool:
     finally:
         discard(fs, [finished])
     return True
+
+
+def digest(fs: Any, path: str) -> str:
+    """The SHA-256 of a file's content."""
+    with fs.open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def discard(fs: Any, paths: list[str]) -> None:

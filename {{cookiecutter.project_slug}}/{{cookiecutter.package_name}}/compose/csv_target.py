@@ -33,7 +33,7 @@ class CSVTarget(BaseDaskTarget):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.null_values = tuple(null_values)
+        self.null_values = (null_values,) if isinstance(null_values, str) else tuple(null_values)
         self.csv_options = dict(csv_options or {})
 
     def sources(self) -> list[list[tuple[Any, ...]]] | None:

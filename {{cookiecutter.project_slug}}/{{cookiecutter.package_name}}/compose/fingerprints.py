@@ -7,7 +7,6 @@ in `.fingerprints.json` in the data root. A file on object storage counts by its
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import inspect
 import json
 import time
@@ -19,7 +18,7 @@ from typing import Any
 import luigi
 from luigi.format import UTF8
 
-from .commit import is_local
+from .commit import digest, is_local
 from .files import FileTarget
 from .graph import outputs
 from .roots import filesystem, roots
@@ -46,8 +45,7 @@ def fingerprint(task: luigi.Task) -> dict[str, str]:
         else:
             continue
         several = f"{number}/" if len(targets) > 1 else ""
-        for name, digest in zip(names, _digests(fs, paths), strict=True):
-            digests[f"{several}{name}"] = digest
+        digests |= zip((several + name for name in names), _digests(fs, paths), strict=True)
     return digests
 
 
@@ -61,20 +59,18 @@ def _digests(fs: Any, paths: list[str]) -> list[str]:
     except (OSError, TypeError, ValueError):
         known = {}
     with ThreadPoolExecutor() as pool:
-        entries = dict(zip(paths, pool.map(partial(_entry, known), paths), strict=True))
+        entries = dict(zip(paths, pool.map(partial(_entry, fs, known), paths), strict=True))
     before = time.time_ns() - _TICK  # what is younger may change again without another time
     settled = {path: entry for path, entry in entries.items() if entry[1] < before}
     if (settled := known | settled) != known:
         with contextlib.suppress(OSError), memory.open("w") as file:  # else digest again next time
             json.dump(settled, file)
-    return [digest for _, _, digest in entries.values()]
+    return [content for _, _, content in entries.values()]
 
 
-def _entry(known: _Known, path: str) -> list[Any]:
+def _entry(fs: Any, known: _Known, path: str) -> list[Any]:
     stat = Path(path).stat()
     entry = known.get(path)
     if entry and entry[:2] == [stat.st_size, stat.st_mtime_ns]:
         return entry
-    with Path(path).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return [stat.st_size, stat.st_mtime_ns, digest]
+    return [stat.st_size, stat.st_mtime_ns, digest(fs, path)]

@@ -32,8 +32,11 @@ def empty_frame(schema: pa.Schema, columns: list[str] | None = None) -> pd.DataF
 
 def check_dask(frame: Any) -> None:
     """Raise DataError unless it is a Dask frame."""
-    if not hasattr(frame, "to_delayed"):
-        raise DataError(f"a Dask frame is needed, not {type(frame).__module__.split('.')[0]}'s")
+    import dask.dataframe as dd
+
+    if not isinstance(frame, dd.DataFrame):
+        found = f"{type(frame).__module__.partition('.')[0]}'s {type(frame).__name__}"
+        raise DataError(f"a Dask frame is needed, not {found}: no return, or a compute() too many?")
 
 
 def check_meta(meta: pd.DataFrame, schema: pa.Schema) -> None:

@@ -18,18 +18,21 @@ class _Declaration(Generic[T]):
     """A required task class and its parameters; whatever is not given is cloned from the owner."""
 
     def __init__(self, task_class: type[T], **params: Any) -> None:
+        if not isinstance(task_class, type(luigi.Task)):
+            raise ComposeError(f"a requirement is a task class, not {task_class!r}; name the class")
         self.task_class = task_class
         self.params = params
 
     def __set_name__(self, owner: type[luigi.Task], name: str) -> None:
-        """Refuse a name that `clone`, which copies attributes by name, would take for another."""
+        """Refuse what `clone`, which copies attributes by name, would ignore or mistake."""
         bases = [vars(base).items() for base in owner.__mro__]
         own = {n for items in bases for n, value in items if isinstance(value, luigi.Parameter)}
         taken = [(owner, param) for param in sorted(own)]
         for each in (getattr(owner, name) for name in _declared(owner)):
             params = [param for param, _ in each.task_class.get_params()]
             taken += [(each.task_class, param) for param in params if param not in each.params]
-        faults = []
+        unknown = sorted(self.params.keys() - dict(self.task_class.get_params()))
+        faults = [f"{self.task_class.__name__} has no parameter {n!r}; rename it" for n in unknown]
         if hasattr(luigi.Task, name):
             faults.append(f"{name!r} is an attribute of luigi.Task; choose another name")
         for cls, param in taken:
@@ -49,8 +52,8 @@ class Requirement(_Declaration[T]):
     """On a class: itself. On a task: the required task, `task.clone(task_class, **params)`.
 
     A parameter given as a plain function is called with the task. Raises ComposeError when the
-    class is created if a name collides with a parameter, or a parameter with an attribute of
-    luigi.Task.
+    class is created if a parameter is unknown, if a name collides with a parameter, or a parameter
+    with an attribute of luigi.Task.
     """
 
     @overload

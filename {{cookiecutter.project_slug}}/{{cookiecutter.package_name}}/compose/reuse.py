@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import luigi
 
-from .commit import is_local
+from .commit import digest, is_local
 from .errors import ComposeError
 from .frames import check_dask
 from .graph import flat, is_external, label
@@ -30,9 +30,8 @@ from .targets import BaseDaskTarget
 if TYPE_CHECKING:
     import dask.dataframe as dd
 
+    from .compaction import Part
     from .part_writer import PartWriter
-
-Part = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,8 @@ class Reuse:
         fs, path = writer.fs, writer.path(f"part-{number:05d}")
         try:
             if is_local(fs):
-                with fs.open(source) as file:
-                    if hashlib.file_digest(file, "sha256").hexdigest() != part["sha256"]:
-                        return None
+                if digest(fs, source) != part["sha256"]:
+                    return None
                 os.utime(fs._strip_protocol(source))  # else it looks like part of a dead attempt
                 fs.link(source, path)
             elif fs.size(source) != part["bytes"]:

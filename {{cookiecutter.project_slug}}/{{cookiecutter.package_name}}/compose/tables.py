@@ -9,6 +9,7 @@ from unicodedata import combining, east_asian_width
 
 _GAP = 2  # blanks between two columns
 _LEAST = 5  # what a shortened column keeps
+_SHOWN = 5  # of many things in a sentence
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]], width: int = 80) -> str:
@@ -32,6 +33,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]], width: int = 80)
 def printable(text: str) -> str:
     """The text without what a terminal would obey."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "?", text)
+
+
+def some(texts: Sequence[str], separator: str = ", ") -> str:
+    """The first of these texts, and how many more there are."""
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return f"{separator.join(texts[:_SHOWN])}{more}"
 
 
 def _cell(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -44,6 +43,5 @@ def damage(target: BaseDaskTarget) -> str | None:
 
 
 def _altered(target: BaseDaskTarget, part: dict[str, Any]) -> str | None:
-    with target.fs.open(target.at(part["name"]), "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return None if digest == part["sha256"] else f"{part['name']} is altered"
+    found = commit.digest(target.fs, target.at(part["name"]))
+    return None if found == part["sha256"] else f"{part['name']} is altered"

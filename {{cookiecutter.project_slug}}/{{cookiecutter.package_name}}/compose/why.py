@@ -19,11 +19,11 @@ from .graph import is_external, names, outputs
 from .history import made
 from .reuse import standing
 from .salts import Document, documents, salt
+from .tables import some
 
 _Pair = tuple[str, str]  # the salts of a task, then and now
 _Salted = Mapping[str, Document]
 _Causes = dict[str, list[str]]  # with the families that each came through
-_SHOWN = 5  # causes, and files of one
 
 
 def why(tasks: list[luigi.Task], others: list[luigi.Task]) -> Iterator[str]:
@@ -47,7 +47,7 @@ def why(tasks: list[luigi.Task], others: list[luigi.Task]) -> Iterator[str]:
                 for text, families in found.items()
             ]
             unknown = "something changed, and its last output does not tell what"
-            yield f"{name} runs because {_some(texts, '; ') or unknown}{standing(task)}"
+            yield f"{name} runs because {some(texts, '; ') or unknown}{standing(task)}"
         else:
             yield f"{name} has never run"
 
@@ -85,11 +85,6 @@ def _compared(pair: _Pair, salted: _Salted) -> tuple[list[str], list[_Pair]]:
 
 def _same(document: Document) -> str:
     return json.dumps([document["task"], document["params"]])
-
-
-def _some(texts: list[str], separator: str) -> str:
-    more = [f"and {len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
-    return separator.join(texts[:_SHOWN] + more)
 
 
 def _code(then: Document, today: Document) -> Iterator[str]:
@@ -131,4 +126,4 @@ def _changed(name: str, was: dict[str, Any], now: dict[str, Any]) -> Iterator[st
         if was.get(each, 0) != now.get(each, 0)  # None is a value
     ]
     if changed:
-        yield f"{name} changed: {_some(changed, ', ')}"
+        yield f"{name} changed: {some(changed)}"
