@@ -208,7 +208,7 @@ def test_what_the_user_configured_stands(monkeypatch: pytest.MonkeyPatch) -> Non
     with config.set({"num_workers": 64, "scheduler": "sync", "dataframe.shuffle.method": "tasks"}):
         assert seen() == [64, "sync", "tasks"]
     monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:1")
-    with config.set(scheduler="sync"):
+    with config.set(scheduler="sync", num_workers=""):  # as an empty variable says
         assert seen() == [threads, cluster.compute, "p2p"]  # also in a run that Luigi began
 
 

@@ -27,8 +27,7 @@ def bounded() -> Iterator[None]:
     from dask.dataframe.dispatch import partd_encode_dispatch
     from dask.system import CPU_COUNT
 
-    parquet = {"parquet": {"minimum-partition-size": TINY}}
-    config.update_defaults({"num_workers": min(CPU_COUNT, THREADS), "dataframe": parquet})
+    config.update_defaults({"dataframe": {"parquet": {"minimum-partition-size": TINY}}})
     partd_encode_dispatch.register(pd.DataFrame, lambda frame: _aside)
     if step := getattr(_shuffle, "_SetPartitionsPreSetIndex", None):
         step.operation = staticmethod(_places)
@@ -38,8 +37,9 @@ def bounded() -> Iterator[None]:
     if cluster.address():
         scheduler, method = cluster.compute, "p2p"  # which needs no shared disk
     method = config.get("dataframe.shuffle.method", None) or method
+    threads = config.get("num_workers", None) or min(CPU_COUNT, THREADS)
     within = config.get("temporary-directory", None)
-    chosen = {"scheduler": scheduler, "dataframe.shuffle.method": method}
+    chosen = {"scheduler": scheduler, "dataframe.shuffle.method": method, "num_workers": threads}
     with (
         tempfile.TemporaryDirectory(".dask", dir=within, ignore_cleanup_errors=True) as folder,
         config.set(chosen | {"temporary-directory": folder}),
