@@ -133,8 +133,9 @@ def compare(project: Project) -> None:
         assert mine == pytest.approx(other)
 
 
-def test_a_sort_by_time_is_right_and_leaves_nothing_on_disk(tmp_path, monkeypatch, frame) -> None:
-    schema = pa.schema([("at", pa.timestamp("us", "UTC")), ("n", pa.int64())])
+@pytest.mark.parametrize("kind", [pa.timestamp("us", "UTC"), pa.duration("us")])
+def test_a_sort_by_time_is_right_and_leaves_nothing_on_disk(tmp_path, frame, kind) -> None:
+    schema = pa.schema([("at", kind), ("n", pa.int64())])
     times = np.random.default_rng(1).permutation(1000) * 1_000_000
     rows = [{"at": int(time) if time else None, "n": int(time)} for time in times]
     shuffled = frame(schema, rows, 7)

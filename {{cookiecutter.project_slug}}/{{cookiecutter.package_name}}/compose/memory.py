@@ -95,10 +95,10 @@ def _aside(buffer: Any) -> Any:
 
 
 def _places(values: Any, divisions: Any, *options: Any) -> Any:
-    """As Dask does it, which cannot compare Arrow's timestamps with pandas's own."""
+    """As Dask does it, which cannot compare Arrow's times with pandas's own."""
     import pyarrow as pa
     from dask.dataframe.shuffle import set_partitions_pre
 
-    if values.dtype.kind == "M":
+    if values.dtype.kind in "mM":
         values = pa.array(values).to_pandas()  # astype goes through Python's objects
     return set_partitions_pre(values, divisions, *options)
