@@ -78,9 +78,9 @@ def to_table(
 @cache
 def _metadata(schema: pa.Schema, index: str | None) -> Any:
     """What tells pandas the index and dtypes, but not those it cannot name or Parquet lacks."""
-    odd = re.compile(r"<|date64|\[s")  # nested, or of seconds
-    names = [f.name for f in schema if f.name == index or not odd.search(str(f.type))]
-    frame = empty_frame(schema, names)
+    # Nested, or of seconds:
+    odd = [f.name for f in schema if re.search(r"<|date64|\[s", str(f.type)) and f.name != index]
+    frame = empty_frame(schema).drop(columns=odd)
     return pa.Schema.from_pandas(frame if index is None else frame.set_index(index)).metadata
 
 
