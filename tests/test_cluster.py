@@ -20,10 +20,14 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import dask.dataframe as dd
+import pandas as pd
 import pytest
 from baking import run
 from clusters import Cluster, certificate, cluster
 from conftest import PACKAGE, Project
+from o_brien_s_flights_b.compose.cluster import on_cluster
+from o_brien_s_flights_b.compose.memory import bounded
 from servers import HOST
 from test_faults import assert_told, contents, right
 from test_storage import SECRET, STAGES, Store, empty, reference, server, store
@@ -383,6 +387,16 @@ def test_a_cluster_computes_where_a_loop_runs_already_as_in_a_notebook(monkeypat
 
     monkeypatch.setattr(cluster, "_compute", answer)
     assert asyncio.run(cell()) == cluster.compute({}, []) == 42
+
+
+def test_a_sort_on_a_cluster_puts_nulls_last(shared: Cluster, data_root, monkeypatch) -> None:
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", shared.address)
+    keys = [None, "b", None, "a"] * 5
+    whole = pd.DataFrame({"key": pd.array(keys, dtype="string[pyarrow]")})
+    frame = dd.from_pandas(whole, npartitions=4, sort=False)
+    with on_cluster(), bounded():
+        found = frame.sort_values("key").reset_index(drop=True).compute()
+    assert found["key"].fillna("z").tolist() == sorted(key or "z" for key in keys)
 
 
 def test_no_secret_is_in_the_graph_that_travels(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,8 +133,9 @@ def compare(project: Project) -> None:
         assert mine == pytest.approx(other)
 
 
-def test_a_sort_by_time_is_right_and_leaves_nothing_on_disk(tmp_path, monkeypatch, frame) -> None:
-    schema = pa.schema([("at", pa.timestamp("us", "UTC")), ("n", pa.int64())])
+@pytest.mark.parametrize("kind", [pa.timestamp("us", "UTC"), pa.duration("us")])
+def test_a_sort_by_time_is_right_and_leaves_nothing_on_disk(tmp_path, frame, kind) -> None:
+    schema = pa.schema([("at", kind), ("n", pa.int64())])
     times = np.random.default_rng(1).permutation(1000) * 1_000_000
     rows = [{"at": int(time) if time else None, "n": int(time)} for time in times]
     shuffled = frame(schema, rows, 7)
@@ -146,6 +147,19 @@ def test_a_sort_by_time_is_right_and_leaves_nothing_on_disk(tmp_path, monkeypatc
         assert list(inside.iterdir())  # what it put aside
     assert found["n"].tolist() == [n * 1_000_000 for n in [*range(1, 1000), 0]]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.int64(), pa.timestamp("us", "UTC")])
+@pytest.mark.parametrize("values", [[None] * 20, [None] * 5 + [7, None, 3, 9, None] * 3])
+def test_a_sort_puts_nulls_last(frame, kind, values) -> None:
+    given = [str(value) if value and kind == pa.string() else value for value in values]
+    schema = pa.schema([("key", kind), ("n", pa.int64())])
+    whole = frame(schema, [{"key": key, "n": n} for n, key in enumerate(given)], 4)
+    with memory.bounded():
+        found = whole.sort_values("key").reset_index(drop=True).compute()
+    keys = [values[n] for n in found["n"]]
+    assert keys == sorted(values, key=lambda key: key or 10)
+    assert sorted(found["n"]) == [*range(20)]
 
 
 def test_no_piece_of_a_join_comes_back_from_disk_before_all_sides_are_there(frame) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import cut_sample
+import dask.dataframe as dd
 import luigi
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -196,6 +197,9 @@ def test_the_parts_of_a_dataset_that_is_replaced_are_not_known(numbers, monkeypa
         ),
         (lambda self, raw: raw.repartition(npartitions=1), "Repartition needs other partitions"),
         (lambda self, raw: raw.drop_duplicates(), "DropDuplicates needs other partitions"),
+        (lambda self, raw: raw.sort_values("n").persist(), "FromGraph needs"),
+        (lambda self, raw: dd.from_pandas(raw.compute()[::-1], npartitions=2), "FromPandas needs"),
+        (lambda self, raw: dd.from_delayed(raw.to_delayed()[::-1]), "DelayedsExpr needs"),
     ],
 )
 def test_a_stage_whose_rows_depend_on_others_is_refused(

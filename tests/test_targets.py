@@ -7,6 +7,7 @@ import json
 import os
 import time
 import uuid
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,25 @@ def test_what_was_written_is_read_back_arrow_backed(target, frame) -> None:
     assert read.dtypes["name"] == pd.StringDtype("pyarrow")
     written = frame(SCHEMA, ROWS).compute()
     pd.testing.assert_frame_equal(read.compute().reset_index(drop=True), written)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (pa.list_(pa.string()), ["a"]),
+        (pa.struct([("a", pa.int64())]), {"a": 1}),
+        (pa.dictionary(pa.int32(), pa.string()), "a"),
+        (pa.timestamp("s"), datetime(2013, 1, 1)),
+        (pa.date64(), date(2013, 1, 1)),
+    ],
+)
+def test_a_type_that_pandas_or_parquet_cannot_name_is_read_back(tmp_path, frame, kind, value):
+    schema = pa.schema([("n", pa.int64()), ("odd", kind)])
+    target, copy = (ParquetTarget(str(tmp_path / name), schema=schema) for name in "ab")
+    target.write_dask(frame(schema, [{"n": 1, "odd": value}]))
+    copy.write_dask(target.read_dask())
+    assert copy.read_dask()["odd"].compute().astype(pd.ArrowDtype(kind)).tolist() == [value]
+    assert pd.read_parquet(copy.path)["n"].tolist() == [1]
 
 
 def test_columns_and_filters_reach_the_reader(target, frame) -> None:

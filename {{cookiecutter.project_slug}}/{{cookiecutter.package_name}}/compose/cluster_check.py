@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from . import commit
+from . import commit, memory
 from .cluster import address
 from .errors import ComposeError
 from .progress import say
@@ -76,6 +76,7 @@ def killed(number: int) -> ComposeError:
 
 def look(paths: Sequence[str] = ()) -> dict[str, str]:
     """The versions of the code and libraries here, and what is seen of these files or folders."""
+    memory.mend()  # it is the scheduler that makes tasks of a sort
     found = {**_versions()}
     for path in paths:
         try:

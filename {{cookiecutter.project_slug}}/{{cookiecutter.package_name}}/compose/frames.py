@@ -80,8 +80,10 @@ def to_table(
 
 @cache
 def _metadata(schema: pa.Schema, index: str | None) -> Any:
-    """What tells pandas the dtypes of the columns, and the index."""
-    frame = empty_frame(schema)
+    """What tells pandas the index and dtypes, but not those it cannot name or Parquet lacks."""
+    # Nested, or of seconds:
+    odd = [f.name for f in schema if re.search(r"<|date64|\[s", str(f.type)) and f.name != index]
+    frame = empty_frame(schema).drop(columns=odd)
     return pa.Schema.from_pandas(frame if index is None else frame.set_index(index)).metadata
 
 

@@ -21,16 +21,11 @@ TINY = "1MiB"  # of Parquet: smaller parts are read together
 @contextmanager
 def bounded() -> Iterator[None]:
     """Within it Dask computes so. What the user configured, such as DASK_NUM_WORKERS, stands."""
-    import pandas as pd
     from dask import config
-    from dask.dataframe.dask_expr import _shuffle
-    from dask.dataframe.dispatch import partd_encode_dispatch
     from dask.system import CPU_COUNT
 
     config.update_defaults({"dataframe": {"parquet": {"minimum-partition-size": TINY}}})
-    partd_encode_dispatch.register(pd.DataFrame, lambda frame: _aside)
-    if step := getattr(_shuffle, "_SetPartitionsPreSetIndex", None):
-        step.operation = staticmethod(_places)
+    mend()
     # Asked by their names, Dask would first look for a cluster, and import what that takes.
     scheduler = config.get("scheduler", None) or compute
     method = "disk"
@@ -45,6 +40,18 @@ def bounded() -> Iterator[None]:
         config.set(chosen | {"temporary-directory": folder}),
     ):
         yield
+
+
+def mend() -> None:
+    """Have Dask, in this process, shuffle and sort with the functions below."""
+    import pandas as pd
+    from dask.dataframe.dask_expr import _quantiles, _shuffle
+    from dask.dataframe.dispatch import partd_encode_dispatch
+
+    partd_encode_dispatch.register(pd.DataFrame, lambda frame: _aside)
+    if step := getattr(_shuffle, "_SetPartitionsPreSetIndex", None):
+        step.operation = staticmethod(_places)
+    _quantiles.__dict__["percentiles_summary"] = _summary
 
 
 def compute(graph: Any, keys: Any, **options: Any) -> Any:
@@ -100,10 +107,17 @@ def _aside(buffer: Any) -> Any:
 
 
 def _places(values: Any, divisions: Any, *options: Any) -> Any:
-    """As Dask does it, which cannot compare Arrow's timestamps with pandas's own."""
+    """As Dask does it, which cannot compare Arrow's times with pandas's own."""
     import pyarrow as pa
     from dask.dataframe.shuffle import set_partitions_pre
 
-    if values.dtype.kind == "M":
+    if values.dtype.kind in "mM":
         values = pa.array(values).to_pandas()  # astype goes through Python's objects
     return set_partitions_pre(values, divisions, *options)
+
+
+def _summary(values: Any, *options: Any) -> Any:
+    """As Dask does it, which cannot compare nulls."""
+    from dask.dataframe.partitionquantiles import percentiles_summary
+
+    return percentiles_summary(values.dropna(), *options)

@@ -70,8 +70,7 @@ def _compute(
     write = delayed(writer)
     made = compute(*(write(lazy[n], n) for n in left))
     if reuse:
-        marks = [{"source": reuse.keys[number]} for number in left]
-        found = {n: part | mark for n, (part,), mark in zip(left, made, marks, strict=True)}
+        found = {n: part | {"source": reuse.keys[n]} for n, (part,) in zip(left, made, strict=True)}
         parts = [part for _, part in sorted((known | found).items())]
     else:
         parts = [part for several in made for part in several]

@@ -72,12 +72,13 @@ def reuse(stage: luigi.Task, frame: dd.DataFrame) -> Reuse | None:
 
     Raises ComposeError where the stage cannot be rowwise.
     """
-    from dask.dataframe.dask_expr._expr import Blockwise, MapOverlap
+    from dask.dataframe.dask_expr._expr import Blockwise, MapOverlap, _DelayedExpr
+    from dask.dataframe.dask_expr.io import FromPandas
 
     check_dask(frame)
-    steps = [node for node in frame.expr.walk() if node.dependencies()]
-    wide = [s for s in steps if not isinstance(s, Blockwise) or isinstance(s, MapOverlap)]
-    if wide:
+    # What persist() and from_delayed() give is neither, since it tells not what it was made from.
+    one, many = (Blockwise, _DelayedExpr), (MapOverlap, FromPandas)
+    if wide := [n for n in frame.expr.walk() if not isinstance(n, one) or isinstance(n, many)]:
         names = ", ".join(sorted({type(step).__name__ for step in wide}))
         cure = "remove `rowwise`, or leave that to another stage"
         raise ComposeError(f"{label(stage)} is rowwise, but {names} needs other partitions; {cure}")
