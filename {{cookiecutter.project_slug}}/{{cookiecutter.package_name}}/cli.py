@@ -16,7 +16,7 @@ import luigi
 
 from . import settings
 from .arguments import PACKAGE, TaskCommand, force, make_task
-from .compose import FileTarget, Stage
+from .compose import BaseDaskTarget, FileTarget, Stage
 from .compose.build import INTERRUPTED, build, log
 from .compose.describe import absences, completeness, describe, results
 from .compose.errors import sentence
@@ -63,9 +63,8 @@ def run(
         click.echo(line, err=True)
     status = MISSING if missing else DONE
     if dry_run:
-        for each in tasks:
-            click.echo(f"would run  {label(each)}")
-        click.echo("nothing would run\n" * (not tasks), nl=False)
+        would = [f"would run  {label(each)}" for each in tasks] or ["nothing would run"]
+        click.echo("\n".join(would))
         return status
     if tasks:
         try:
@@ -170,10 +169,11 @@ def explain(root: luigi.Task) -> int:
 @cli.command(cls=TaskCommand)
 def verify(root: luigi.Task) -> int:
     """Compare the datasets of TASK, and of all that it needs, with their manifests."""
-    from .compose.verify import damage, datasets
+    from .compose.verify import damage
 
-    tasks = [each for each, _ in walk(root)]
-    with click.progressbar(datasets(tasks), label="verify", file=sys.stderr) as every:
+    targets = [target for each, _ in walk(root) for target in outputs(each)]
+    datasets = [target for target in targets if isinstance(target, BaseDaskTarget)]
+    with click.progressbar(datasets, label="verify", file=sys.stderr) as every:
         faults = [said for target in every if (said := damage(target)) is not None]
     click.echo("\n".join(filter(None, faults)), err=True, nl=any(faults))
     damaged = sum(map(bool, faults))

@@ -27,11 +27,9 @@ def bounded() -> Iterator[None]:
     config.update_defaults({"dataframe": {"parquet": {"minimum-partition-size": TINY}}})
     mend()
     # Asked by their names, Dask would first look for a cluster, and import what that takes.
-    scheduler = config.get("scheduler", None) or compute
-    method = "disk"
-    if cluster.address():
-        scheduler, method = cluster.compute, "p2p"  # which needs no shared disk
-    method = config.get("dataframe.shuffle.method", None) or method
+    scheduler = cluster.compute if cluster.address() else config.get("scheduler", None) or compute
+    usual = "p2p" if cluster.address() else "disk"  # which only processes here could share
+    method = config.get("dataframe.shuffle.method", None) or usual
     threads = config.get("num_workers", None) or min(CPU_COUNT, THREADS)
     within = config.get("temporary-directory", None)
     chosen = {"scheduler": scheduler, "dataframe.shuffle.method": method, "num_workers": threads}

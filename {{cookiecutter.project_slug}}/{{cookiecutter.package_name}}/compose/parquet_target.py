@@ -99,11 +99,9 @@ class ParquetTarget(BaseDaskTarget):
         if self.index and not frame.known_divisions:  # Dask's one of no rows has all columns
             options["calculate_divisions"] = False
             frame = dd.read_parquet(files, columns=columns, filters=filters, **options)
-        meta = frames.empty_frame(self.schema, list(frame.columns))
-        if frame._meta.dtypes.to_dict() == meta.dtypes.to_dict():
-            return frame
-        # Another program wrote it and left no dtypes in the files for Dask to find.
-        return frame.astype(meta.dtypes.to_dict())
+        # Where another program wrote it, the files may hold no dtypes for Dask to find.
+        dtypes = frames.empty_frame(self.schema, list(frame.columns)).dtypes.to_dict()
+        return frame if frame._meta.dtypes.to_dict() == dtypes else frame.astype(dtypes)
 
 
 def _sorted(files: list[str]) -> list[str]:

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-import luigi
-
 from . import commit
 from .errors import DataError
-from .graph import outputs
 from .targets import BaseDaskTarget
-
-
-def datasets(tasks: Iterable[luigi.Task]) -> list[BaseDaskTarget]:
-    """What these tasks write or read as datasets, complete or not."""
-    targets = [target for task in tasks for target in outputs(task)]
-    return [target for target in targets if isinstance(target, BaseDaskTarget)]
 
 
 def damage(target: BaseDaskTarget) -> str | None:
