@@ -23,8 +23,9 @@ class Stage(luigi.Task):
     `transform` is called with one argument for each requirement, by its name: a Dask frame where
     the target can be read as one (a list of them for a RequirementList), else the target.
 
-    A stage with one requirement, each of whose rows comes from one row there, may declare
-    `rowwise = True`: parts whose source has not changed are then taken from an earlier output.
+    A stage with one requirement, each of whose rows comes from one row there and from nothing that
+    `transform` computes or draws, may declare `rowwise = True`: parts whose source has not changed
+    are then taken from an earlier output.
 
     A stage whose rows are sorted by a column may declare `index = "column"` and return a frame with
     that index. Whoever requires it gets such a frame, of which `loc` reads no more than it must.
