@@ -26,8 +26,7 @@ import pytest
 from baking import run
 from clusters import Cluster, certificate, cluster
 from conftest import PACKAGE, Project
-from o_brien_s_flights_b.compose.cluster import on_cluster
-from o_brien_s_flights_b.compose.memory import bounded
+from o_brien_s_flights_b.compose.memory import bounded, mend
 from servers import HOST
 from test_faults import assert_told, contents, right
 from test_storage import SECRET, STAGES, Store, empty, reference, server, store
@@ -394,7 +393,8 @@ def test_a_sort_on_a_cluster_puts_nulls_last(shared: Cluster, data_root, monkeyp
     keys = [None, "b", None, "a"] * 5
     whole = pd.DataFrame({"key": pd.array(keys, dtype="string[pyarrow]")})
     frame = dd.from_pandas(whole, npartitions=4, sort=False)
-    with on_cluster(), bounded():
+    mend()
+    with bounded():
         found = frame.sort_values("key").reset_index(drop=True).compute()
     assert found["key"].fillna("z").tolist() == sorted(key or "z" for key in keys)
 

@@ -60,6 +60,12 @@ frame = tasks.CleanFlights().output().read_dask().compute()
 needs_limits = pytest.mark.skipif(os.name == "nt", reason="Windows has no such limits")
 
 
+@pytest.fixture(autouse=True)
+def mended() -> None:
+    """As a stage has Dask before it computes."""
+    memory.mend()
+
+
 def deliver(folder: Path, rows: int) -> int:
     """Flights in one CSV file, drawn with a seed; its bytes."""
     folder.mkdir(parents=True)

@@ -235,7 +235,7 @@ def test_of_many_inputs_some_are_shown_and_no_password(capsys) -> None:
 def test_a_task_that_sets_retry_count_is_tried_again(small: Project, workers: str) -> None:
     began = time.monotonic()
     done = small.run("run", "Last", "--workers", workers, RETRIES="3", FAILURES="2")
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30  # Luigi itself waits for 15 minutes
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("failed  Flaky: ValueError: not yet") == 2
     assert begun(small) == {"Step": 1, "Flaky": 3, "Last": 1}

@@ -25,7 +25,6 @@ def bounded() -> Iterator[None]:
     from dask.system import CPU_COUNT
 
     config.update_defaults({"dataframe": {"parquet": {"minimum-partition-size": TINY}}})
-    mend()
     # Asked by their names, Dask would first look for a cluster, and import what that takes.
     scheduler = cluster.compute if cluster.address() else config.get("scheduler", None) or compute
     usual = "p2p" if cluster.address() else "disk"  # which only processes here could share

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import luigi
 import pyarrow as pa
 
-from .memory import bounded
+from .memory import bounded, mend
 from .output import SaltedOutput
 from .parquet_target import ParquetTarget
 from .requirement import Requires
@@ -51,6 +51,7 @@ class Stage(luigi.Task):
         return {name: _as_frames(task) for name, task in self.requires().items()}
 
     def run(self) -> None:
+        mend()
         with bounded():
             frame = self.transform(**self.frames())
             options = {"reuse": reuse(self, frame)} if self.rowwise else {}
