@@ -21,6 +21,7 @@ from o_brien_s_flights_b.compose import (
     DataError,
     ExternalData,
     TargetOutput,
+    csv_blocks,
     csv_headers,
 )
 
@@ -181,6 +182,7 @@ tables = st.integers(2, 4).flatmap(
     lambda width: st.lists(st.lists(fields, min_size=width, max_size=width), max_size=12)
 )
 block_sizes = st.integers(1, 60)
+chunks = st.sampled_from([40, 64, csv_blocks.CHUNK])
 often = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -211,8 +213,11 @@ def by_python(data: bytes) -> tuple[list[str], list[list[str]]]:
 
 
 @often
-@given(files, block_sizes)
-def test_any_file_cut_anywhere_is_read_as_by_python_or_refused(data, block_size) -> None:
+@given(files, block_sizes, chunks)
+def test_any_file_cut_anywhere_is_read_as_by_python_or_refused(
+    monkeypatch, data, block_size, chunk
+) -> None:
+    monkeypatch.setattr(csv_blocks, "CHUNK", chunk)
     names, expected = by_python(data)
     assert texts.rows({"x.csv": data}, names, newlines_in_values=True) == expected
     try:
@@ -224,8 +229,15 @@ def test_any_file_cut_anywhere_is_read_as_by_python_or_refused(data, block_size)
 
 
 @often
-@given(st.lists(st.sampled_from([*'a",\n', "\r\n", "é"]), max_size=40).map("".join), block_sizes)
-def test_any_text_at_all_is_read_as_by_python_or_refused(body, block_size) -> None:
+@given(
+    st.lists(st.sampled_from([*'a",\n', "\r\n", "é"]), max_size=99).map("".join),
+    block_sizes,
+    chunks,
+)
+def test_any_text_at_all_is_read_as_by_python_or_refused(
+    monkeypatch, body, block_size, chunk
+) -> None:
+    monkeypatch.setattr(csv_blocks, "CHUNK", chunk)
     data = b"c0,c1\n" + body.encode()
     names, expected = by_python(data)
     try:

@@ -143,7 +143,7 @@ def test_another_version_of_a_library_computes_all(numbers, monkeypatch) -> None
     numbers(1, 3)
     built(Doubled())
     numbers(1, 3, 5)
-    monkeypatch.setattr(reuse, "version", lambda name: "next")
+    monkeypatch.setattr(reuse, "libraries", lambda: {"dask": "next"})
     assert built(Doubled())["reused"] == 0
 
 

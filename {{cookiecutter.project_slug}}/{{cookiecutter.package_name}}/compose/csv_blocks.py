@@ -13,7 +13,8 @@ from fsspec.utils import read_block
 from .errors import DataError
 
 BLOCK_SIZE = 32 * 2**20  # bytes of text in a partition, the same on every machine
-MOST = 2**30  # bytes that Arrow takes at once
+CHUNK = 2**20  # bytes that Arrow parses at once: few enough for a processor to hold
+MOST = 2**30  # bytes that it can parse at once, where a row is longer
 _LEAST = 2**16  # what a small file counts for, since each takes a request
 _CODECS = {".gz": "gzip", ".zst": "zstd"}
 _EXPANDED = 8  # times its size is what a compressed file counts for
@@ -98,16 +99,25 @@ def decompressed(path: str, data: bytes, length: int | None = None) -> bytes:
 
 
 class Pieces:
-    """A file of bytes that Arrow reads one after the other without a copy."""
+    """A file of bytes that Arrow reads one after the other, without a copy.
+
+    What it reads at once ends with a line, since Arrow loses a part of a line end that is cut.
+    """
 
     closed = False
 
-    def __init__(self, *pieces: bytes) -> None:
-        self._views = (
-            memoryview(piece)[start : start + MOST]
-            for piece in pieces
-            for start in range(0, len(piece), MOST)
-        )
+    def __init__(self, size: int, *pieces: bytes) -> None:
+        self._views = (view for piece in pieces for view in _lines(piece, size))
 
     def read(self, size: int = -1, /) -> Any:
         return next(self._views, b"")
+
+
+def _lines(piece: bytes, size: int) -> Iterator[memoryview]:
+    """Whole lines, of so many bytes together if they are not longer."""
+    start = 0
+    while start < len(piece):
+        found = piece.rfind(b"\n", start, start + size) + 1 or piece.find(b"\n", start) + 1
+        end = found or len(piece)
+        yield memoryview(piece)[start:end]
+        start = end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import uuid
 from dataclasses import dataclass, field
@@ -67,6 +68,21 @@ class CSVReader:
             return "skip" if last in row.text else on_invalid_row(row)
 
         options = self.options | {"newlines_in_values": True, "invalid_row_handler": keep}
+        convert = csv.ConvertOptions(
+            column_types=schema,
+            include_columns=schema.names,
+            null_values=list(self.null_values),
+            strings_can_be_null=True,
+        )
+
+        def parsed(at_once: int) -> pa.Table:
+            source = csv_blocks.Pieces(at_once, *pieces)
+            read = csv.ReadOptions(use_threads=False, block_size=at_once)
+            table = csv.read_csv(source, read, csv.ParseOptions(**options), convert)
+            if odd[-1] != last:
+                raise pa.ArrowInvalid(last)
+            return table.cast(schema)  # which raises ValueError for a null that may not be
+
         pieces = [block.head, block.rows(self.fs)]
         try:
             if self.encoding != "utf-8":
@@ -76,20 +92,9 @@ class CSVReader:
             if not pieces[1].endswith(b"\n"):
                 pieces[1] += b"\n"
             pieces.append(f"{last}\n".encode())
-            table = csv.read_csv(
-                csv_blocks.Pieces(*pieces),
-                csv.ReadOptions(use_threads=False, block_size=csv_blocks.MOST),
-                csv.ParseOptions(**options),
-                csv.ConvertOptions(
-                    column_types=schema,
-                    include_columns=schema.names,
-                    null_values=list(self.null_values),
-                    strings_can_be_null=True,
-                ),
-            )
-            if odd[-1] != last:
-                raise pa.ArrowInvalid(last)
-            return table.cast(schema)  # which raises ValueError for a null that may not be
+            with contextlib.suppress(ValueError):  # a row may be longer, and is told by its number
+                return parsed(csv_blocks.CHUNK)
+            return parsed(csv_blocks.MOST)
         except ValueError as error:
             raise self._wrong(block, b"".join(pieces), error, last) from error
 

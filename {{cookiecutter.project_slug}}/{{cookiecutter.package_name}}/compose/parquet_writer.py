@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import uuid
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from . import commit, divisions, frames
@@ -13,6 +12,7 @@ from .compaction import SIZE, Part, compact
 from .errors import DataError
 from .leftovers import sweep
 from .part_writer import PartWriter
+from .versions import libraries
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from .parquet_target import ParquetTarget
     from .reuse import Reuse
-
-_LIBRARIES = ("dask", "luigi", "pandas", "pyarrow")
 
 
 def write(
@@ -90,6 +88,5 @@ def _describe(
         "parts": parts,
         "schema": {f.name: f"{f.type}{'' if f.nullable else ' not null'}" for f in schema},
         "lineage": target.lineage(),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in _LIBRARIES},
+        "versions": {"python": platform.python_version()} | libraries(),
     }

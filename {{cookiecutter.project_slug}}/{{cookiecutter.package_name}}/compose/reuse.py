@@ -14,7 +14,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import luigi
@@ -26,6 +25,7 @@ from .graph import flat, is_external, label
 from .history import read, written
 from .salts import documents, salt
 from .targets import BaseDaskTarget
+from .versions import libraries
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -96,7 +96,7 @@ def keys(stage: luigi.Task) -> list[str] | None:
         cure = "a rowwise stage requires one dataset; remove `rowwise`"
         raise ComposeError(f"{label(stage)} requires {len(required)} things, but {cure}")
     own, above = dict(documents[salt(stage)]), dict(documents[salt(required[0])])
-    own["requires"] = {name: version(name) for name in ("dask", "pandas", "pyarrow")}
+    own["requires"] = libraries()
     if is_external(required[0]):
         digests = above.pop("files")
         own["reads"] = above  # how its files are parsed

@@ -11,6 +11,7 @@ import ast
 import hashlib
 import sys
 from functools import cache
+from importlib import metadata
 from typing import Any
 
 import luigi
@@ -47,6 +48,12 @@ def version(cls: type[luigi.Task]) -> str | dict[str, str]:
             f"declare {cls.__qualname__}.__version__"
         )
     return dict(sorted(digests.items()))
+
+
+@cache
+def libraries() -> dict[str, str]:
+    """The versions of what decides the bytes of a dataset, besides its code."""
+    return {name: metadata.version(name) for name in ("dask", "luigi", "pandas", "pyarrow")}
 
 
 def _is_task(module: str, name: str) -> bool:
