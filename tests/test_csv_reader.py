@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from o_brien_s_flights_b.compose import (
+    ComposeError,
     CSVTarget,
     DataError,
     ExternalData,
@@ -367,5 +368,18 @@ def test_how_files_are_written_is_declared_with_the_data(sample: Path) -> None:
         DataError, match=r"x.csv, column 'name', line 2: .*invalid UTF8 data; mend .* csv_options"
     ):
         RawPlaces().output().read_dask(encoding="ascii").compute()
-    with pytest.raises(TypeError, match="sep"):
-        RawPlaces().output().read_dask(sep=";")
+
+@pytest.mark.parametrize(
+    ("wrong", "fault"),
+    [
+        ({"sep": ";"}, "'sep': ';'.*keyword argument 'sep'"),
+        ({"delimiter": ";;"}, "'delimiter': ';;'.*single character"),
+        ({"encoding": "cp9"}, "unknown encoding: cp9"),
+    ],
+)
+def test_wrong_options_are_named(tmp_path: Path, wrong: dict[str, str], fault: str) -> None:
+    (tmp_path / "x.csv").write_text("a\n1\n")
+    schema = pa.schema([("a", pa.int64())])
+    target = CSVTarget(str(tmp_path), flag=None, schema=schema, csv_options=wrong)
+    with pytest.raises(ComposeError, match=f"{tmp_path} is read with .*{fault}.*; give those of"):
+        target.read_dask()

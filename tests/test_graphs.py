@@ -257,7 +257,7 @@ def test_results_are_given_as_json(course: Project) -> None:
     assert decades["data"] == [{"key": "todo", "value": 0.0}] * 3
     assert stars["columns"] == ["key", "value"]
     assert done.stderr.splitlines()[-2:] == [
-        "3 ran, 1 were complete; 12 rows; " + done.stderr.splitlines()[-2].rpartition("; ")[2],
+        "3 ran, 1 was complete; 12 rows; " + done.stderr.splitlines()[-2].rpartition("; ")[2],
         "3 stubs are left: clean_reviews, by_decade, by_stars",
     ]
 

@@ -225,7 +225,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _summary(work: list[luigi.Task], todo: list[luigi.Task], failed: list[luigi.Task]) -> str:
     """What became of the work, of which some was to do, and how many rows that wrote."""
     about = {task: describe(task, True) for task in todo if task.complete()}
-    text = f"{len(about)} ran, {len(work) - len(todo)} were complete"
+    before = len(work) - len(todo)
+    text = f"{len(about)} ran, {before} {'was' if before == 1 else 'were'} complete"
     if failed:
         text += f", {len(failed)} failed ({some([*map(label, failed)])})"
     if others := len(todo) - len(about) - len(failed):

@@ -35,9 +35,6 @@ class CSVReader:
 
         Raises DataError naming every file that is empty or lacks a column.
         """
-        from pyarrow.csv import ParseOptions
-
-        ParseOptions(**self.options)  # raises TypeError for an unknown one
         heads = csv_headers.check(self.fs, files, self.schema, self.encoding, self.options)
         sizes = dict(zip(files, self.fs.sizes(files), strict=True))
         blocks: list[Block] = []

@@ -9,6 +9,7 @@ from typing import Any
 from . import frames
 from .csv_blocks import BLOCK_SIZE
 from .csv_reader import CSVReader, read
+from .errors import ComposeError
 from .targets import BaseDaskTarget
 
 
@@ -45,7 +46,14 @@ class CSVTarget(BaseDaskTarget):
     def _reader(
         self, encoding: str = "utf-8", block_size: int = BLOCK_SIZE, **options: Any
     ) -> CSVReader:
-        codec = codecs.lookup(encoding).name
+        from pyarrow.csv import ParseOptions
+
+        try:
+            codec = codecs.lookup(encoding).name
+            ParseOptions(**options)
+        except (LookupError, TypeError, ValueError) as error:
+            cure = "give those of pyarrow.csv.ParseOptions, `encoding` and `block_size`"
+            raise ComposeError(f"{self.path} is read with {options}: {error}; {cure}") from error
         return CSVReader(self.fs, self.schema, self.null_values, codec, block_size, options)
 
     def _read(self, files: list[str], columns: Any, filters: Any, options: dict[str, Any]) -> Any:

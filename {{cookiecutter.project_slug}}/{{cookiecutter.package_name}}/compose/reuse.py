@@ -96,7 +96,7 @@ def keys(stage: luigi.Task) -> list[str] | None:
         cure = "a rowwise stage requires one dataset; remove `rowwise`"
         raise ComposeError(f"{label(stage)} requires {len(required)} things, but {cure}")
     own, above = dict(documents[salt(stage)]), dict(documents[salt(required[0])])
-    own["requires"] = libraries()
+    own |= {"requires": [], "libraries": libraries()}  # of what it requires, a part counts alone
     if is_external(required[0]):
         digests = above.pop("files")
         own["reads"] = above  # how its files are parsed
