@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import luigi
 import pytest
 from o_brien_s_flights_b import cli, tasks
 from o_brien_s_flights_b.compose import clean, salts
@@ -220,6 +221,19 @@ def test_an_output_outside_the_data_root_is_never_deleted(said, tmp_path, monkey
     assert said("--yes") == ["0 deleted"]
     assert said("CleanFlights", "--yes") == ["0 deleted"]
     assert path.exists()
+
+
+def test_a_relative_path_in_the_data_root_is_ours(said, data_root, monkeypatch) -> None:
+    class Note(luigi.Task):
+        def output(self) -> luigi.LocalTarget:
+            return luigi.LocalTarget("data/note.txt")
+
+    monkeypatch.chdir(data_root.parent)
+    (data_root / "note.txt").touch()
+    monkeypatch.setattr(tasks, "Note", Note, raising=False)
+    monkeypatch.setattr(Note, "__module__", tasks.__name__)
+    assert said("Note", "--yes")[-1] == "1 deleted"
+    assert not (data_root / "note.txt").exists()
 
 
 def test_a_task_that_may_be_running_is_not_cleaned(said, capsys) -> None:

@@ -204,6 +204,11 @@ def test_a_parameter_named_like_an_option_gives_way(add_task, sample, capsys) ->
         output = TargetOutput("raw/x")
 
     assert cli.main(["--workers", "1", "--dry-run"]) == 0
+    assert cli.main(["run", "Busy", "--dry-run"]) == 3
+    capsys.readouterr()
+    assert cli.main(["run", "Busy", "--workers", "5"]) == 2
+    said = "--workers is an option of run and a parameter of Busy; rename the parameter"
+    assert capsys.readouterr().err == f"Error: {said}\n"
 
 
 def test_no_control_character_reaches_the_terminal() -> None:
@@ -466,7 +471,8 @@ def test_wrong_usage_ends_with_2_and_a_sentence(add_task, capsys, arguments, sai
 
     assert cli.main(arguments) == 2
     captured = capsys.readouterr()
-    assert said in captured.err
+    assert captured.err.startswith("Error: ")
+    assert said in captured.err.splitlines()[0]
     assert "Traceback" not in captured.err
     assert captured.out == ""
 
@@ -500,6 +506,10 @@ def test_help_names_the_commands_and_parameters(capsys) -> None:
             "LOG_LEVEL is malformed; give DEBUG, INFO, WARNING or ERROR",
         ),
         ({"LOG_LEVEL": "LOUD", "RAW_ROOT": " "}, "RAW_ROOT is empty"),
+        *(
+            ({"DATA_ROOT": root}, "DATA_ROOT is no whole URL; give s3://BUCKET/FOLDER or")
+            for root in ("s3://", "gs:///x", "az:x/y", "file:/x", "memory:x")
+        ),
         (
             {"DASK_NUM_WORKERS": "two"},
             "DASK_NUM_WORKERS is malformed; give a number of threads or nothing",
@@ -598,6 +608,9 @@ def test_luigis_own_command_line_keeps_working(new_project: Project) -> None:
     assert done.returncode == 0
     assert "This progress looks :)" in done.stderr
     assert new_project.ran() == set()
+    new_project.edit("transforms.py", "LATE = 15", "LATE = 16")
+    why = new_project.run("why", "ScoreReport").stdout  # which has no manifest of its own
+    assert why.startswith("ScoreReport runs because the code of transforms.LATE changed"), why
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -643,6 +656,7 @@ def test_storage_options_of_an_env_file_reach_fsspec(monkeypatch, tmp_path) -> N
     [
         ("memory://b/p/", "memory://b/p", "memory://b/p/raw"),
         ("memory://b//p//", "memory://b/p", "memory://b/p/raw"),
+        ("memory://", "memory://", "memory:///raw"),
     ],
 )
 def test_a_root_may_end_in_a_slash(monkeypatch, given, data_root, raw_root) -> None:

@@ -369,6 +369,7 @@ def test_how_files_are_written_is_declared_with_the_data(sample: Path) -> None:
     ):
         RawPlaces().output().read_dask(encoding="ascii").compute()
 
+
 @pytest.mark.parametrize(
     ("wrong", "fault"),
     [

@@ -84,6 +84,8 @@ def test_an_extension_is_added_once_and_not_to_folders() -> None:
     assert end(TargetOutput("{task}.csv", ext=".csv")) == "Scores.csv"
     assert end(TargetOutput("{task}.tar", ext=".gz")) == "Scores.tar.gz"
     assert end(TargetOutput(target_class=ParquetTarget)) == "Scores"
+    assert end(TargetOutput("{task}/", target_class=luigi.LocalTarget)) == ""
+    assert end(SaltedOutput("{task}", ".html")) == "Scores.html"
     assert end(LocalTargetOutput()) == "Scores.txt"
     assert end(LocalTargetOutput("{task}-{task.name}", ext=".csv")) == "Scores-x.csv"
 

@@ -256,6 +256,69 @@ def test_a_folder_of_another_program_is_read_by_its_files(tmp_path) -> None:
     assert read["n"].sum().compute() == 6
 
 
+def test_a_folder_of_folders_of_another_program_is_read_with_what_their_names_say(tmp_path) -> None:
+    for year in (2013, 2014):
+        (tmp_path / f"year={year}").mkdir()
+        pq.write_table(pa.table({"n": [year % 10]}), tmp_path / f"year={year}" / "part-0.parquet")
+    (tmp_path / "_temporary").mkdir()
+    pq.write_table(pa.table({"n": [5]}), tmp_path / "_temporary" / "part-0.parquet")
+    (tmp_path / "_SUCCESS").touch()
+    schema = pa.schema([("year", pa.int32()), ("n", pa.int64())])
+    for path in (str(tmp_path), tmp_path.as_uri()):
+        rows = ParquetTarget(path, schema=schema).read_dask().compute().astype(int)
+        assert rows.to_numpy().tolist() == [[2013, 3], [2014, 4]]
+        plain = ParquetTarget(path).read_dask(filters=[("year", "==", 2014)]).compute()
+        assert plain["n"].tolist() == [4]
+
+
+FOLDERS = ("set", "n=7/set", "name=7/set", "other=7/set", "a [x]/set [y]")
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("how", ["path", "file", "memory", "index", "plain", "plain memory"])
+def test_a_dataset_may_lie_in_any_folder(tmp_path, frame, folder, how) -> None:
+    root = f"memory://{uuid.uuid4().hex}" if "memory" in how else str(tmp_path)
+    root = tmp_path.as_uri() if how == "file" else root
+    schema = None if "plain" in how else pa.schema([SCHEMA.field("n"), SCHEMA.field("name")])
+    target = ParquetTarget(f"{root}/{folder}", schema=schema, index="n" if how == "index" else None)
+    rows = frame(SCHEMA, ROWS, 3)[["n", "name"]]
+    target.write_dask(rows.set_index("n", sorted=True) if how == "index" else rows)
+    read = target.read_dask(filters=[("n", ">", 1)]).reset_index()
+    assert list(read.columns) == ["index"] * (how != "index") + ["n", "name"]
+    assert [row[-2:] for row in read.compute().fillna("").to_numpy().tolist()] == [
+        [2, ""],
+        [3, "ƒ"],
+    ]
+    assert len(target.read_dask(filters=[("name", "==", "a")])) == 1
+
+
+@pytest.mark.parametrize("how", ["path", "file", "memory", "index", "plain"])
+def test_rows_count_where_no_column_is_read(tmp_path, frame, how, monkeypatch) -> None:
+    monkeypatch.setattr(compaction, "neighbours", lambda sizes, block: [[n] for n in range(3)])
+    path = {"file": tmp_path.as_uri(), "memory": f"memory://{uuid.uuid4().hex}"}.get(how)
+    schema = None if how == "plain" else SCHEMA
+    target = ParquetTarget(path or str(tmp_path), schema=schema, index={"index": "n"}.get(how))
+    rows = frame(SCHEMA, ROWS, 3)
+    target.write_dask(rows.set_index("n", sorted=True) if target.index else rows)
+    read = target.read_dask()
+    assert read.npartitions == 3
+    one = read.assign(one=1)
+    assert one["one"].sum().compute() == 3
+    assert one.groupby("one").size().compute().to_dict() == {1: 3}
+    assert len(one[["one"]].compute()) == len(read.index) == len(read) == 3
+    assert len(one.merge(one, on="one")[["one"]].compute()) == 9
+    assert len(target.read_dask(columns=[]).compute()) == 3
+    assert len(one[read["share"] < 1][["one"]].compute()) == 2
+
+
+def test_each_part_is_a_partition_however_few_columns_are_read(target, frame, monkeypatch) -> None:
+    monkeypatch.setattr(compaction, "neighbours", lambda sizes, block: [[n] for n in range(3)])
+    target.write_dask(frame(SCHEMA, ROWS, 3))
+    for path in (target.path, Path(target.path).as_uri()):
+        read = ParquetTarget(path, schema=SCHEMA).read_dask()
+        assert read[["late"]].isna().optimize().npartitions == 3
+
+
 def test_a_damaged_manifest_is_named(target, frame) -> None:
     target.write_dask(frame(SCHEMA, ROWS))
     (Path(target.path) / "_SUCCESS").write_text('{"parts": ')
@@ -293,6 +356,16 @@ def test_without_a_schema_dask_decides(tmp_path) -> None:
     assert plain.read_dask(columns=["s"]).compute().to_dict() == {"s": {5: "a", 6: "b"}}
     meta = pq.read_metadata(plain.files()[0])
     assert meta.row_group(0).column(0).compression == "GZIP"
+
+
+@pytest.mark.parametrize("index", [pd.RangeIndex(2, name="key"), pd.Index([0, 1], name="key")])
+def test_without_a_schema_an_index_with_a_name_is_a_column(tmp_path, index) -> None:
+    plain = ParquetTarget(str(tmp_path / "set"))
+    plain.write_dask(dd.from_pandas(pd.DataFrame({"x": [1, 2]}, index=index), npartitions=2))
+    assert plain.read_dask().compute().to_dict() == {"x": {0: 1, 1: 2}}
+    assert pq.read_schema(plain.files()[0]).names == ["x", "key"]
+    plain.write_dask(plain.read_dask(), write_index=False)
+    assert pq.read_schema(plain.files()[0]).names == ["x"]
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
@@ -345,7 +418,9 @@ def test_small_partitions_between_huge_ones_stay_in_their_order(target, frame, m
 
 
 def test_csv_files_without_a_schema_are_read_as_dask_does(tmp_path) -> None:
-    (tmp_path / "a.csv").write_text("x,y\n1,a\n2,b\n")
+    (tmp_path / "a [b].csv").write_text("x,y\n1,a\n2,b\n")
+    named = CSVTarget(str(tmp_path), flag=None, null_values="a")
+    assert named.read_dask().compute()["y"].isna().tolist() == [True, False]
     plain = CSVTarget(str(tmp_path), flag=None)
     assert plain.read_dask(dtype={"x": "float64"}).compute()["x"].tolist() == [1.0, 2.0]
     assert list(plain.read_dask(columns=["x"]).columns) == ["x"]

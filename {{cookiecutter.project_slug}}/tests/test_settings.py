@@ -42,6 +42,10 @@ def test_a_root_that_cannot_be_opened_is_refused_and_a_password_is_not_shown(mon
         settings.load()
     assert "RAW_ROOT holds a password" in str(error.value)
     assert "hunter2" not in str(error.value)
+    monkeypatch.setenv("DATA_ROOT", "s3:/me:hunter2@bucket")
+    with pytest.raises(settings.SettingsError, match="DATA_ROOT is no whole URL; give") as error:
+        settings.load()
+    assert "hunter2" not in str(error.value)
     monkeypatch.setenv("DATA_ROOT", "s3://me:hunter2@[::1")
     with pytest.raises(settings.SettingsError, match="DATA_ROOT is malformed; name a") as error:
         settings.load()

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import luigi
+from click.core import ParameterSource
 
 from .compose import ComposeError
 from .compose.describe import measured
@@ -42,7 +43,14 @@ class TaskCommand(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         names = [name for name in ctx.params if name.startswith(_PREFIX)]
         given = {name.removeprefix(_PREFIX): ctx.params.pop(name) for name in names}
-        ctx.params["root"] = make_task(ctx.params.pop("task"), given)
+        task = ctx.params.pop("task")
+        flags = {f"--{param.replace('_', '-')}" for param, _ in task_class(task).get_params()}
+        for option in super().get_params(ctx):
+            is_given = ctx.get_parameter_source(str(option.name)) == ParameterSource.COMMANDLINE
+            if is_given and (twice := flags.intersection(option.opts)):
+                fault = f"{min(twice)} is an option of {ctx.info_name} and a parameter of {task}"
+                raise click.UsageError(f"{fault}; rename the parameter")
+        ctx.params["root"] = make_task(task, given)
         return super().invoke(ctx)
 
 

@@ -213,6 +213,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log()
         return int(cli.main(arguments, f"python -m {PACKAGE}", standalone_mode=False) or DONE)
     except click.ClickException as error:
+        if isinstance(error, click.UsageError):
+            error.ctx = None  # else it would begin with the usage
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):

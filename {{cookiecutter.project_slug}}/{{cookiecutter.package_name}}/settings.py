@@ -57,14 +57,17 @@ def load() -> Settings:
 def _absolute(root: str) -> str:
     """A URL as it is; a relative folder in the project, whatever the working directory."""
     path = re.sub("^(file|local)://", "", root)
-    if "://" in path:
-        return re.sub("(?<!:)/+", "/", path).rstrip("/")
+    scheme, is_url, rest = path.partition("://")
+    if is_url:
+        return f"{scheme}://{re.sub('/+', '/', rest).rstrip('/')}"
     return os.path.abspath(PROJECT / os.path.expanduser(path))
 
 
 def _fault(value: str) -> str | None:
     if not value.strip():
         return "is empty; name a folder or a URL, or remove the variable"
+    if re.match("(s3a?|gc?s|az|abfss?):(?!//[^/])|(file|local|memory):(?!//)", value):
+        return "is no whole URL; give s3://BUCKET/FOLDER or file:///FOLDER"
     if "://" in value:
         try:
             if urlsplit(value).password:

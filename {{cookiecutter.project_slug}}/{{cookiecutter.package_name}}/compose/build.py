@@ -14,7 +14,6 @@ from luigi.rpc import RPCError
 from .cluster import reach
 from .errors import ComposeError, public, sentence
 from .graph import flat, label, outputs
-from .history import remember
 from .memory import bounded
 from .progress import bars, inside, say
 from .roots import near
@@ -107,7 +106,6 @@ def _placed(task: luigi.Task) -> str:
 
 
 luigi.Task.__repr__ = label  # type: ignore[method-assign]  # its own shows private parameters
-for callback in (remember, _announce_success):
-    luigi.Task.event_handler(luigi.Event.SUCCESS)(callback)
+luigi.Task.event_handler(luigi.Event.SUCCESS)(_announce_success)
 for event in (luigi.Event.FAILURE, luigi.Event.PROCESS_FAILURE, luigi.Event.TIMEOUT):
     luigi.Task.event_handler(event)(_announce_failure)

@@ -17,7 +17,7 @@ from .errors import ComposeError
 from .graph import is_external, outputs
 from .history import RECORD, Written, read, record, written
 from .leftovers import leftovers, modified
-from .roots import filesystem, roots
+from .roots import filesystem, is_url, roots
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,7 @@ def _measured(path: str) -> tuple[int, datetime]:
 def _is_ours(path: str) -> bool:
     """Whether it lies in the data root, is no link, and neither is nor holds raw data."""
     paths = (path, roots().data_root, roots().raw_root)
-    here, data, raw = (f"{normpath(each.replace(chr(92), '/'))}/" for each in paths)
+    whole = (each if is_url(each) else os.path.abspath(each) for each in paths)
+    here, data, raw = (f"{normpath(each.replace(chr(92), '/'))}/" for each in whole)
     ours = here.startswith(data) and here != data and not os.path.islink(path)
     return ours and not here.startswith(raw) and not raw.startswith(here)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping, Sequence
+from glob import escape
 from typing import Any
 
 from . import frames
@@ -68,4 +69,7 @@ class CSVTarget(BaseDaskTarget):
             return frame if columns is None else frame[columns]
         if columns is not None:
             options.setdefault("usecols", columns)
+        if self.null_values != ("",):
+            options.setdefault("na_values", list(self.null_values))
+        files = [escape(path) for path in files]
         return dd.read_csv(files, storage_options=self.storage_options or None, **options)

@@ -116,6 +116,9 @@ def remember(task: luigi.Task) -> None:
             json.dump(about, file, indent=1, ensure_ascii=False)
 
 
+luigi.Task.event_handler(luigi.Event.SUCCESS)(remember)
+
+
 def _place(task: luigi.Task) -> tuple[str, TargetOutput] | None:
     """Where a task writes, with a mark in place of the salt; None where no salt is in the name."""
     output: Any = inspect.getattr_static(type(task), "output", None)

@@ -15,7 +15,6 @@ from . import cluster
 
 THREADS = 8  # at most: a partition and its copies take about 0.1 GB
 BUFFERED = 5 * 10**7  # bytes of a shuffle in memory, where Dask itself has 1 GB
-TINY = "1MiB"  # of Parquet: smaller parts are read together
 
 
 @contextmanager
@@ -24,7 +23,6 @@ def bounded() -> Iterator[None]:
     from dask import config
     from dask.system import CPU_COUNT
 
-    config.update_defaults({"dataframe": {"parquet": {"minimum-partition-size": TINY}}})
     # Asked by their names, Dask would first look for a cluster, and import what that takes.
     scheduler = cluster.compute if cluster.address() else config.get("scheduler", None) or compute
     usual = "p2p" if cluster.address() else "disk"  # which only processes here could share
@@ -40,15 +38,23 @@ def bounded() -> Iterator[None]:
 
 
 def mend() -> None:
-    """Have Dask, in this process, shuffle and sort with the functions below."""
+    """Have Dask, in this process, shuffle and sort with the functions below, and read by part.
+
+    It would join parts of which few columns are read, whatever they hold, and lose the rows of
+    those of which none is.
+    """
     import pandas as pd
     from dask.dataframe.dask_expr import _quantiles, _shuffle
+    from dask.dataframe.dask_expr.io import parquet
     from dask.dataframe.dispatch import partd_encode_dispatch
 
     partd_encode_dispatch.register(pd.DataFrame, lambda frame: _aside)
     if step := getattr(_shuffle, "_SetPartitionsPreSetIndex", None):
         step.operation = staticmethod(_places)
     _quantiles.__dict__["percentiles_summary"] = _summary
+    readers: tuple[Any, ...] = (parquet.ReadParquetFSSpec, parquet.ReadParquetPyarrowFS)
+    for reader in readers:
+        reader._tune_up = _as_it_is
 
 
 def compute(graph: Any, keys: Any, **options: Any) -> Any:
@@ -93,6 +99,10 @@ def _in_turn(tasks: dict[Any, Any]) -> dict[Any, Any]:
         before = [TaskRef(each) for each in barriers if turn[each] < turn[key]]
         tasks[key] = Task(key, collect, *tasks[key].args[:-1], List(*before))
     return tasks
+
+
+def _as_it_is(reader: Any, parent: Any) -> None:
+    """What Dask asks for something better than a reader."""
 
 
 def _aside(buffer: Any) -> Any:

@@ -40,7 +40,7 @@ class TargetOutput:
         self.is_dataset = BaseDaskTarget in getattr(target_class, "__mro__", ())
         self.is_salted = "{salt}" in file_pattern
         if ext is None:
-            ext = "" if self.is_dataset or re.search(r"\.\w+/?$", file_pattern) else ".txt"
+            ext = "" if self.is_dataset or re.search(r"(\.\w+|/)$", file_pattern) else ".txt"
         self.pattern = file_pattern if file_pattern.endswith(ext) else file_pattern + ext
 
     def __get__(self, task: luigi.Task | None, owner: type) -> Any:
@@ -80,8 +80,8 @@ class LocalTargetOutput(TargetOutput):
 class SaltedOutput(TargetOutput):
     """An output that moves whenever the task's code, parameters or inputs change."""
 
-    def __init__(self, file_pattern: str = "{task}-{salt}", **kwargs: Any) -> None:
-        super().__init__(file_pattern, **kwargs)
+    def __init__(self, file_pattern: str = "{task}-{salt}", *args: Any, **kwargs: Any) -> None:
+        super().__init__(file_pattern, *args, **kwargs)
 
 
 def _quoted(value: str) -> str:

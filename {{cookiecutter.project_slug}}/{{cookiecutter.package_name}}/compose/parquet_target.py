@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from glob import escape
 from typing import TYPE_CHECKING, Any
 
 from . import frames
+from .memory import mend
 from .roots import is_url
 from .targets import BaseDaskTarget
 
@@ -29,6 +31,7 @@ class ParquetTarget(BaseDaskTarget):
         self,
         frame: dd.DataFrame,
         compression: str | None = "zstd",
+        write_index: bool = True,
         reuse: Reuse | None = None,
         **options: Any,
     ) -> None:
@@ -36,7 +39,8 @@ class ParquetTarget(BaseDaskTarget):
 
         What `reuse` knows of its parts is not computed. Else small parts are compacted.
 
-        Without a schema timestamps become microseconds, since Spark refuses nanoseconds.
+        Without a schema an index that has a name is written, unless `write_index` is False, and
+        timestamps become microseconds, since Spark refuses nanoseconds.
 
         An attempt that fails removes its parts, but for what a thread is still writing, and for all
         if its commit may have reached storage: they wait for `clean`. Raises DataError before any
@@ -47,6 +51,8 @@ class ParquetTarget(BaseDaskTarget):
         frames.check_dask(frame)
         if not self.flag:
             raise TypeError(f"{self.path} has no flag, so nothing could tell when it is complete")
+        if not write_index:
+            frame = frame.reset_index(drop=True)
         if self.schema is not None:
             meta = frame._meta
             if self.index:
@@ -78,22 +84,29 @@ class ParquetTarget(BaseDaskTarget):
     def _read(self, files: list[str], columns: Any, filters: Any, options: dict[str, Any]) -> Any:
         import dask.dataframe as dd
         from dask import config
-        from pyarrow.fs import LocalFileSystem
+        from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
         # Dask sets and resets this while it reads; were it absent, all of `distributed` would go.
         nframes = {"distributed": {"diagnostics": {"computations": {"nframes": 0}}}}
         if not config.get("distributed", None):
             config.update_defaults(nframes)
-        options = {"storage_options": self.storage_options or None} | options
-        files = _sorted(files)
+        mend()
+        names = [self.name(path) for path in _sorted(files)]
+        is_whole = self.schema is not None and not self.index and not is_url(self.path)
+        if is_whole:  # as Arrow's file system reads it, in which Dask does not find divisions
+            files, within = names, SubTreeFileSystem(self.path, LocalFileSystem())
+            options = {"filesystem": within} | options
+        else:
+            files = [escape(path) for path in _sorted(files)]
+            options = {"storage_options": self.storage_options or None} | options
+            if not any("/" in name for name in names):  # folders further up tell nothing of rows
+                options = {"dataset": {"partitioning": None}} | options
         if self.schema is None:
             return dd.read_parquet(files, columns=columns, filters=filters, **options)
-        if self.index:  # with Arrow's file system, Dask does not find divisions
+        columns = self.schema.names if columns is None else columns
+        if self.index:
             options = {"index": self.index, "calculate_divisions": True} | options
-            columns = self.schema.names if columns is None else columns
             columns = [name for name in columns if name != self.index]
-        elif not is_url(self.path):
-            options = {"filesystem": LocalFileSystem()} | options
         options = {"dtype_backend": "pyarrow"} | options
         frame = dd.read_parquet(files, columns=columns, filters=filters, **options)
         if self.index and not frame.known_divisions:  # Dask's one of no rows has all columns

@@ -60,9 +60,8 @@ def _compute(
     from dask.delayed import delayed
 
     lazy = frame.to_delayed()
-    if reuse and len(lazy) != len(reuse.keys):  # Dask would read several small parts as one
-        lazy = frame.simplify().to_delayed(optimize_graph=False)
-        reuse = reuse if len(lazy) == len(reuse.keys) else None  # a filter may drop whole files
+    if reuse and len(lazy) != len(reuse.keys):  # a filter has dropped whole files
+        reuse = None
     known = reuse.take(writer) if reuse else {}
     left = [number for number in range(len(lazy)) if number not in known]
     write = delayed(writer)

@@ -58,7 +58,8 @@ class PartWriter:
         place = f"part-{number:05d}"
         path = self.path(place)
         if self.declared is None:
-            table = pa.Table.from_pandas(part, schema=self.schema, preserve_index=None)
+            keep = True if part.index.name in self.schema.names else None
+            table = pa.Table.from_pandas(part, schema=self.schema, preserve_index=keep)
         else:
             table = frames.to_table(part, self.schema, path.rpartition("/")[2], self.index)
         size = _rows(table) if self.may_cut else len(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from glob import escape
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -94,12 +95,19 @@ class BaseDaskTarget(luigi.Target):
         return {i["name"].rpartition("/")[2]: i["size"] for i in self.fs.ls(self.path, detail=True)}
 
     def files(self, check: bool = False) -> list[str]:
-        """The partitions' paths or URLs: those of the manifest, else those that fit the glob."""
+        """The partitions' paths or URLs: those of the manifest, else those that fit the glob.
+
+        Where no glob is given and the folder holds only folders, as Spark's may, those in them.
+        """
         if (parts := self.parts(check)) is not None:
             return parts
-        pattern = f"{escape(self.path.rstrip('/'))}/{self.glob}"
-        found = [f for f in self.fs.glob(pattern) if f.rpartition("/")[2][0] not in "._"]
-        return sorted(self.fs.unstrip_protocol(f) if is_url(self.path) else f for f in found)
+        is_own = self.glob == f"*{self.suffix}"
+        return self._fitting(self.glob) or (self._fitting(f"**/{self.glob}") if is_own else [])
+
+    def _fitting(self, glob: str) -> list[str]:
+        found = self.fs.glob(f"{escape(self.path.rstrip('/'))}/{glob}")
+        seen = [path for path in found if not re.search("(^|/)[._]", self.name(path))]
+        return sorted(self.fs.unstrip_protocol(p) if is_url(self.path) else p for p in seen)
 
     def read_dask(
         self,
