@@ -91,22 +91,23 @@ class ParquetTarget(BaseDaskTarget):
         if not config.get("distributed", None):
             config.update_defaults(nframes)
         mend()
-        names = [self.name(path) for path in _sorted(files)]
-        is_whole = self.schema is not None and not self.index and not is_url(self.path)
-        if is_whole:  # as Arrow's file system reads it, in which Dask does not find divisions
+        files = _sorted(files)
+        names = [self.name(path) for path in files]
+        # Folders further up, such as year=2013, tell nothing of rows, and [ is no pattern.
+        if self.schema is None or self.index or is_url(self.path):
+            files = [escape(path) for path in files]
+            options = {"storage_options": self.storage_options or None} | options
+            if not any("/" in name for name in names):
+                options = {"dataset": {"partitioning": None}} | options
+        else:  # with Arrow's file system, in which Dask does not find divisions
             files, within = names, SubTreeFileSystem(self.path, LocalFileSystem())
             options = {"filesystem": within} | options
-        else:
-            files = [escape(path) for path in _sorted(files)]
-            options = {"storage_options": self.storage_options or None} | options
-            if not any("/" in name for name in names):  # folders further up tell nothing of rows
-                options = {"dataset": {"partitioning": None}} | options
         if self.schema is None:
             return dd.read_parquet(files, columns=columns, filters=filters, **options)
-        columns = self.schema.names if columns is None else columns
         if self.index:
             options = {"index": self.index, "calculate_divisions": True} | options
-            columns = [name for name in columns if name != self.index]
+        columns = self.schema.names if columns is None else columns
+        columns = [name for name in columns if name != options.get("index")]
         options = {"dtype_backend": "pyarrow"} | options
         frame = dd.read_parquet(files, columns=columns, filters=filters, **options)
         if self.index and not frame.known_divisions:  # Dask's one of no rows has all columns
