@@ -346,6 +346,23 @@ def test_the_handler_of_invalid_rows_is_asked(tmp_path) -> None:
     assert read.compute()["a"].tolist() == [1, 4]
 
 
+def test_nan_is_null_so_that_no_sum_of_partitions_leaves_rows_out(tmp_path) -> None:
+    (tmp_path / "1.csv").write_text("x,s\n1.5,NaN\n2.5,a\n")
+    (tmp_path / "2.csv").write_text("x,s\nNaN,b\nnan,c\n4.0,d\n")
+    schema = pa.schema([("x", pa.float64()), ("s", pa.string())])
+    target = CSVTarget(str(tmp_path), flag=None, schema=schema, csv_options={"block_size": 2**16})
+    read = target.read_dask()
+    assert read.npartitions == 2
+    assert read["x"].sum().compute() == 8.0
+    assert read["x"].mean().compute() == 8.0 / 3
+    assert read["s"].compute().tolist() == ["NaN", "a", "b", "c", "d"]
+    strict = pa.schema([pa.field("x", pa.float64(), nullable=False)])
+    with pytest.raises(
+        DataError, match="2.csv: Casting field 'x' with null values to non-nullable"
+    ):
+        CSVTarget(str(tmp_path), flag=None, schema=strict).read_dask().compute()
+
+
 def test_one_text_that_stands_for_null_is_taken_whole(tmp_path) -> None:
     (tmp_path / "x.csv").write_text("grade\nA\nNA\n")
     schema = pa.schema([("grade", pa.string())])

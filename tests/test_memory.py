@@ -168,6 +168,21 @@ def test_a_sort_puts_nulls_last(frame, kind, values) -> None:
     assert sorted(found["n"]) == [*range(20)]
 
 
+def test_booleans_are_the_same_keys_where_there_are_nulls_among_them(frame) -> None:
+    schema = pa.schema([("b", pa.bool_()), ("n", pa.int64())])
+    values = [True, False, True, False, None, True, False, None]
+    rows = frame(schema, [{"b": value, "n": n} for n, value in enumerate(values)], 2)
+    whole = rows.compute()
+    with memory.bounded():
+        joined = rows.merge(rows.rename(columns={"n": "m"}), on="b").compute()
+        assert len(joined) == len(whole.merge(whole, on="b")) == 3 * 3 + 3 * 3 + 2 * 2
+        assert len(rows.drop_duplicates(subset=["b"]).compute()) == 3
+        assert rows["b"].nunique().compute() == 2
+        assert len(rows.groupby("b")["n"].median().compute()) == 2
+        counts = rows["b"].value_counts(dropna=False, split_out=2).compute()
+        assert sorted(counts) == [2, 3, 3]
+
+
 def test_no_piece_of_a_join_comes_back_from_disk_before_all_sides_are_there(frame) -> None:
     names, count = ("left", "right", "third"), 5
     sides = [

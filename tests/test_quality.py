@@ -219,4 +219,4 @@ def test_the_package_is_no_larger_than_what_its_lines_are_for(baked: Path) -> No
     assert sorted([*named, "compose/__init__.py"]) == toolkit
     found = {names: sum(sizes[f"compose/{name}.py"] for name in names) for names in allowed}
     assert {names: n for names, n in found.items() if n > allowed[names]} == {}
-    assert sum(sizes.values()) <= 3210
+    assert sum(sizes.values()) <= 3226

@@ -190,16 +190,17 @@ def test_the_parts_of_a_dataset_that_is_replaced_are_not_known(numbers, monkeypa
 @pytest.mark.parametrize(
     ("transform", "named"),
     [
-        (lambda self, raw: raw.assign(n=raw["n"] - raw["n"].min()), "Min needs"),
+        (lambda self, raw: raw.assign(n=raw["n"] - raw["n"].min()), "Min takes"),
         (
             lambda self, raw: raw.assign(n=raw["n"].shift().fillna(0).astype("int64[pyarrow]")),
             "Shift",
         ),
-        (lambda self, raw: raw.repartition(npartitions=1), "Repartition needs other partitions"),
-        (lambda self, raw: raw.drop_duplicates(), "DropDuplicates needs other partitions"),
-        (lambda self, raw: raw.sort_values("n").persist(), "FromGraph needs"),
-        (lambda self, raw: dd.from_pandas(raw.compute()[::-1], npartitions=2), "FromPandas needs"),
-        (lambda self, raw: dd.from_delayed(raw.to_delayed()[::-1]), "DelayedsExpr needs"),
+        (lambda self, raw: raw.repartition(npartitions=1), "Repartition takes more than its rows"),
+        (lambda self, raw: raw.drop_duplicates(), "DropDuplicates takes more than its rows"),
+        (lambda self, raw: raw.sort_values("n").persist(), "FromGraph takes"),
+        (lambda self, raw: dd.from_pandas(raw.compute()[::-1], npartitions=2), "FromPandas takes"),
+        (lambda self, raw: dd.from_delayed(raw.to_delayed()[::-1]), "DelayedsExpr takes"),
+        (lambda self, raw: raw.sample(frac=0.5, random_state=1), "Sample takes"),
     ],
 )
 def test_a_stage_whose_rows_depend_on_others_is_refused(

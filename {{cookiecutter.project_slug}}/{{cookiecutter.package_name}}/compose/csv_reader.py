@@ -54,6 +54,7 @@ class CSVReader:
         must be found as a row.
         """
         from pyarrow import csv
+        from pyarrow.compute import call_function
 
         one_too_many = self.options.get("delimiter", ",") * len(block.names)
         last = f"{uuid.uuid4().hex}{one_too_many}"
@@ -78,6 +79,11 @@ class CSVReader:
             table = csv.read_csv(source, read, csv.ParseOptions(**options), convert)
             if odd[-1] != last:
                 raise pa.ArrowInvalid(last)
+            for number, column in enumerate(table.columns):
+                if pa.types.is_floating(column.type):  # a sum of partitions would leave some out
+                    given = [column.is_null(nan_is_null=True), pa.scalar(None, column.type), column]
+                    known = call_function("if_else", given)
+                    table = table.set_column(number, table.field(number), known)
             return table.cast(schema)  # which raises ValueError for a null that may not be
 
         pieces = [block.head, block.rows(self.fs)]

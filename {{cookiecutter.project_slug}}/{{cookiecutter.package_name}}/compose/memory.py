@@ -46,9 +46,10 @@ def mend() -> None:
     import pandas as pd
     from dask.dataframe.dask_expr import _quantiles, _shuffle
     from dask.dataframe.dask_expr.io import parquet
-    from dask.dataframe.dispatch import partd_encode_dispatch
+    from dask.dataframe.dispatch import hash_object_dispatch, partd_encode_dispatch
 
     partd_encode_dispatch.register(pd.DataFrame, lambda frame: _aside)
+    hash_object_dispatch.register((pd.DataFrame, pd.Series), _hashes)
     if step := getattr(_shuffle, "_SetPartitionsPreSetIndex", None):
         step.operation = staticmethod(_places)
     _quantiles.__dict__["percentiles_summary"] = _summary
@@ -128,3 +129,16 @@ def _summary(values: Any, *options: Any) -> Any:
     from dask.dataframe.partitionquantiles import percentiles_summary
 
     return percentiles_summary(values.dropna(), *options)
+
+
+def _hashes(rows: Any, *options: Any, **named: Any) -> Any:
+    """As Dask has them, but Arrow's booleans the same whether there are nulls among them."""
+    from dask.dataframe.backends import hash_object_pandas
+
+    frame = rows.to_frame() if rows.ndim == 1 else rows.copy(deep=False)
+    for number, kind in enumerate(frame.dtypes):
+        if kind == "bool[pyarrow]":
+            values = frame.iloc[:, number].to_numpy("float64", na_value=float("nan"))
+            frame.isetitem(number, values)
+    hashed = frame.iloc[:, 0] if rows.ndim == 1 else frame
+    return hash_object_pandas(hashed, *options, **named)

@@ -72,16 +72,16 @@ def reuse(stage: luigi.Task, frame: dd.DataFrame) -> Reuse | None:
 
     Raises ComposeError where the stage cannot be rowwise.
     """
-    from dask.dataframe.dask_expr._expr import Blockwise, MapOverlap, _DelayedExpr
+    from dask.dataframe.dask_expr._expr import Blockwise, MapOverlap, Sample, _DelayedExpr
     from dask.dataframe.dask_expr.io import FromPandas
 
     check_dask(frame)
     # What persist() and from_delayed() give is neither, since it tells not what it was made from.
-    one, many = (Blockwise, _DelayedExpr), (MapOverlap, FromPandas)
+    one, many = (Blockwise, _DelayedExpr), (MapOverlap, FromPandas, Sample)
     if wide := [n for n in frame.expr.walk() if not isinstance(n, one) or isinstance(n, many)]:
         names = ", ".join(sorted({type(step).__name__ for step in wide}))
-        cure = "remove `rowwise`, or leave that to another stage"
-        raise ComposeError(f"{label(stage)} is rowwise, but {names} needs other partitions; {cure}")
+        why = "takes more than its rows; remove `rowwise`, or leave that to another stage"
+        raise ComposeError(f"{label(stage)} is rowwise, but {names} {why}")
     found = keys(stage)
     if found is None or len(found) != frame.npartitions:
         return None

@@ -61,7 +61,8 @@ class Stage(luigi.Task):
 class ExternalData(luigi.ExternalTask):
     """A folder of files that others deliver, with the schema that their columns must fit.
 
-    `null_values` are the texts that stand for null. `csv_options` say what is special in the files:
+    `null_values` are the texts that stand for null; NaN does among floats. `csv_options` say what
+    is special in the files:
     `csv_options: ClassVar = {"delimiter": ";", "encoding": "cp1252", "newlines_in_values": True}`.
     """
 
