@@ -17,7 +17,7 @@ import pytest
 from baking import clean_environ, run
 from conftest import PACKAGE, Project
 from dask.callbacks import Callback
-from o_brien_s_flights_b.compose import cluster, memory
+from o_brien_s_flights_b.compose import CSVTarget, cluster, memory, targets
 from pyarrow import csv
 
 LIMITED = """
@@ -181,6 +181,14 @@ def test_booleans_are_the_same_keys_where_there_are_nulls_among_them(frame) -> N
         assert len(rows.groupby("b")["n"].median().compute()) == 2
         counts = rows["b"].value_counts(dropna=False, split_out=2).compute()
         assert sorted(counts) == [2, 3, 3]
+
+
+def test_dask_is_mended_for_whoever_reads(tmp_path, monkeypatch) -> None:
+    (tmp_path / "x.csv").write_text("a\n1\n")
+    done: list[str] = []
+    monkeypatch.setattr(targets, "mend", lambda: done.append("mended"))
+    CSVTarget(str(tmp_path), flag=None).read_dask()
+    assert done == ["mended"]
 
 
 def test_no_piece_of_a_join_comes_back_from_disk_before_all_sides_are_there(frame) -> None:

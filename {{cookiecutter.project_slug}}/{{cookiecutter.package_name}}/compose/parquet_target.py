@@ -6,7 +6,6 @@ from glob import escape
 from typing import TYPE_CHECKING, Any
 
 from . import frames
-from .memory import mend
 from .roots import is_url
 from .targets import BaseDaskTarget
 
@@ -90,7 +89,6 @@ class ParquetTarget(BaseDaskTarget):
         nframes = {"distributed": {"diagnostics": {"computations": {"nframes": 0}}}}
         if not config.get("distributed", None):
             config.update_defaults(nframes)
-        mend()
         files = _sorted(files)
         names = [self.name(path) for path in files]
         # Folders further up, such as year=2013, tell nothing of rows, and [ is no pattern.

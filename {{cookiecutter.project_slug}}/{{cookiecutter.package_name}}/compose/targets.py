@@ -11,6 +11,7 @@ import luigi
 
 from .commit import Manifest, damage, damaged, read_head, read_manifest
 from .errors import DataError
+from .memory import mend
 from .roots import filesystem, is_url
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class BaseDaskTarget(luigi.Target):
             raise FileNotFoundError(f"{self.path} is not complete; run the task that writes it")
         if not (files := self.files(check=check_complete)):
             raise DataError(f"{self.path} holds no file that fits {self.glob}")
+        mend()
         return self._read(files, columns, filters, options)
 
     def sources(self) -> list[list[tuple[Any, ...]]] | None:
