@@ -358,7 +358,7 @@ def test_nan_is_null_so_that_no_sum_of_partitions_leaves_rows_out(tmp_path) -> N
     assert read["s"].compute().tolist() == ["NaN", "a", "b", "c", "d"]
     strict = pa.schema([pa.field("x", pa.float64(), nullable=False)])
     with pytest.raises(
-        DataError, match="2.csv: Casting field 'x' with null values to non-nullable"
+        DataError, match=r"2.csv: Casting field 'x' with null values to non-nullable"
     ):
         CSVTarget(str(tmp_path), flag=None, schema=strict).read_dask().compute()
 
